@@ -1,0 +1,26 @@
+# A room is a folder, a library and a namespace at once.
+#   ingle_room(NAME SOURCES ... [DEPS rooms and libraries ...] [REFLECTION files ...])
+# REFLECTION names the sources that need static reflection (slower to compile).
+function(ingle_room NAME)
+  cmake_parse_arguments(ROOM "" "" "SOURCES;DEPS;REFLECTION" ${ARGN})
+  add_library(${NAME} STATIC ${ROOM_SOURCES} ${ROOM_REFLECTION})
+  target_include_directories(${NAME} PUBLIC ${CMAKE_SOURCE_DIR}/src)
+  target_link_libraries(${NAME} PUBLIC ${ROOM_DEPS})
+  if(ROOM_REFLECTION)
+    set_source_files_properties(${ROOM_REFLECTION} PROPERTIES COMPILE_OPTIONS -freflection)
+  endif()
+endfunction()
+
+# The tests beside a room's code, as one GoogleTest executable NAME_test, one ctest entry.
+#   ingle_room_test(NAME SOURCES ... [DEPS ...])
+function(ingle_room_test NAME)
+  if(NOT INGLE_TESTS)
+    return()
+  endif()
+  cmake_parse_arguments(TEST "" "" "SOURCES;DEPS" ${ARGN})
+  find_package(GTest REQUIRED)
+  add_executable(${NAME}_test ${TEST_SOURCES})
+  target_link_libraries(${NAME}_test PRIVATE ${NAME} testing ${TEST_DEPS} GTest::gtest GTest::gtest_main)
+  add_test(NAME ${NAME} COMMAND ${NAME}_test)
+  set_tests_properties(${NAME} PROPERTIES TIMEOUT 300)
+endfunction()

@@ -1,0 +1,53 @@
+// ModelFacts: what a GGUF header says about its model, typed, for any architecture (through its
+// "${arch}." keys). Plain values, no views. Pure.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "gguf/reader.h"
+
+namespace ingle::gguf {
+
+struct ModelFacts {
+  std::string architecture{};
+  std::string name{};
+  std::string quantization{};  // type of most weight bytes, such as "Q4_K"
+  std::uint64_t parameters = 0;
+  std::uint64_t weight_bytes = 0;           // all tensors
+  std::uint64_t expert_bytes = 0;           // tensors of mixture-of-experts feed-forwards
+  std::uint64_t embedding_table_bytes = 0;  // token embedding and output head
+  std::uint32_t layers = 0;
+  std::uint32_t embedding_length = 0;
+  std::uint32_t feed_forward_length = 0;
+  std::uint32_t heads = 0;
+  std::vector<std::uint32_t> kv_heads{};  // one per layer
+  std::uint32_t key_length = 0;           // per head
+  std::uint32_t value_length = 0;
+  std::uint32_t context_tokens_max = 0;  // trained context; 0 unknown
+  std::uint32_t sliding_window = 0;      // tokens; 0 none
+  std::uint32_t expert_count = 0;
+  std::uint32_t vocabulary_size = 0;
+  std::string tokenizer{};         // tokenizer.ggml.model
+  std::string chat_template{};     // empty: none
+  std::uint32_t pooling_type = 0;  // ${arch}.pooling_type; 0 none
+  bool causal = true;              // ${arch}.attention.causal
+  bool has_classifier = false;     // cls.* tensors: a reranker
+  std::uint32_t split_count = 0;   // shards; 0 or 1: whole
+  std::uint32_t split_index = 0;
+
+  // Bytes of key and value cache for one token over all layers, at the given bytes per element
+  // (f16: 2; q8_0: 34/32).
+  double kv_bytes_per_token(double key_bytes, double value_bytes) const;
+};
+
+base::Result<ModelFacts> facts_of(const Header& header);
+
+// Maps the file, parses it and copies the facts out. Blocking.
+// Errors: those of MappedFile::open and parse, with the path in the message.
+base::Result<ModelFacts> read_facts(const std::filesystem::path& path);
+
+}  // namespace ingle::gguf

@@ -1,0 +1,67 @@
+// The configuration, once: ingle.toml, INGLE_* variables, flags and `ingle config show` all come
+// from these structs. A key is written section.name ("server.port", INGLE_SERVER_PORT).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "protocol/doc.h"
+
+namespace ingle::protocol {
+
+struct ServerConfig {
+  DOC("Address to listen on. Anything but loopback needs an API key.") std::string host{
+      "127.0.0.1"};
+  DOC("Port to listen on; 0 picks a free one.") std::int64_t port = 46453;
+  DOC("Unix socket to listen on as well; empty: none.") std::string unix_path{};
+  DOC("More host names that requests may name in their Host header.")
+  std::vector<std::string> allowed_hosts{};
+  DOC("Web origins that may call the daemon besides its own, such as \"http://localhost:3000\".")
+  std::vector<std::string> allowed_origins{};
+  DOC("Whether requests from this machine need an API key, too.") bool require_key = false;
+  DOC("Most connections at once.") std::int64_t connections_max = 512;
+  DOC("Largest request body, in bytes.") std::int64_t body_bytes_max = 64 << 20;
+  DOC("Longest wait for running requests at the stop, such as \"10s\".")
+  std::string drain_timeout{"10s"};
+};
+
+struct ModelsConfig {
+  DOC("Folders with models; the data folder's models/ is always one of them.")
+  std::vector<std::string> folders{};
+  DOC("Unload a model after this long without use; \"-1\": never.") std::string keep_alive{
+      "5m"};
+};
+
+struct TextConfig {
+  DOC("Path of llama-server; empty: found in PATH.") std::string llama_server{};
+  DOC("Processor threads for a model; 0: derived from the machine.") std::int64_t threads =
+      0;
+  DOC("Context for each request in tokens; 0: derived from model and memory.")
+  std::int64_t context_tokens = 0;
+  DOC("Requests that a model answers at once; 0: derived.") std::int64_t parallel = 0;
+  DOC("Longest load of a model before it counts as hung, such as \"10m\".")
+  std::string load_timeout{"10m"};
+  DOC("Confine workers with Landlock and seccomp where the kernel can.") bool sandbox =
+      true;
+};
+
+struct LogConfig {
+  DOC("Least level to keep: trace, debug, info, warning or error.") std::string level{
+      "info"};
+  DOC("Form on the terminal: auto, text or json. Files are always JSON lines.")
+  std::string format{"auto"};
+  DOC("Size at which the log file is rotated, in bytes.") std::int64_t file_bytes_max =
+      10 << 20;
+  DOC("Rotated files to keep.") std::int64_t files_max = 5;
+  DOC("Records kept in memory for clients.") std::int64_t ring_records_max = 2000;
+};
+
+struct Config {
+  DOC("How the daemon listens.") ServerConfig server{};
+  DOC("Where models are and how long they stay.") ModelsConfig models{};
+  DOC("How text models run.") TextConfig text{};
+  DOC("What is logged and how.") LogConfig log{};
+};
+
+}  // namespace ingle::protocol

@@ -1,0 +1,124 @@
+// Models, as the catalogue knows them and as workers hold them: GET /api/v1/models, /api/v1/ps,
+// POST /api/v1/load and /api/v1/unload.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "protocol/doc.h"
+
+namespace ingle::protocol {
+
+enum class DOC("What a model is for.") ModelKind {
+  text,
+  embedding,
+  reranker,
+  projector,
+  adapter,
+  unknown
+};
+
+enum class DOC("Whether a model's files can be used.") ModelState {
+  usable,
+  incomplete,
+  broken
+};
+
+struct ModelInfo {
+  DOC("Name to use in requests; unique in the catalogue.") std::string id{};
+  DOC("What it is for.") ModelKind kind = ModelKind::unknown;
+  DOC("Whether it can be used.") ModelState state = ModelState::usable;
+  DOC("Why it cannot be used; empty when it can.") std::string problem{};
+  DOC("First file, as an absolute path.") std::string path{};
+  DOC("Number of files (shards).") std::int64_t file_count = 1;
+  DOC("Size of all its files, in bytes.") std::int64_t size_bytes = 0;
+  DOC("When its file was last changed: Unix time in milliseconds.") std::int64_t
+      modified_unix_ms = 0;
+  DOC("The model's own name, from its metadata.") std::string name{};
+  DOC("Architecture, such as \"llama\" or \"qwen2\".") std::string architecture{};
+  DOC("Quantisation of most of its weights, such as \"Q4_K\".") std::string quantization{};
+  DOC("Number of parameters.") std::int64_t parameters = 0;
+  DOC("Longest context it was trained for, in tokens; 0 when unknown.")
+  std::int64_t context_tokens_max = 0;
+  DOC("Width of its embeddings; 0 when unknown.") std::int64_t embedding_length = 0;
+  DOC("Whether it has a chat template.") bool has_chat_template = false;
+};
+
+struct ModelList {
+  DOC("The models, sorted by id.") std::vector<ModelInfo> models{};
+  DOC("Folders that were searched.") std::vector<std::string> folders{};
+  DOC("Whether the first scan is still under way, so that more may come.") bool scanning =
+      false;
+};
+
+struct Setting {
+  DOC("Name of the setting, such as \"context_tokens\".") std::string name{};
+  DOC("Its value as used, in text.") std::string value{};
+  DOC("Why it has this value.") std::string reason{};
+  DOC("Where it comes from: \"derived\", \"config\", \"request\" or \"measured\".")
+  std::string origin{};
+};
+
+enum class DOC("Where a worker's life stands.") WorkerState {
+  spawned,
+  greeted,
+  loading,
+  ready,
+  busy,
+  draining,
+  exited,
+  crashed
+};
+
+struct ResidentModel {
+  DOC("Name of the model.") std::string id{};
+  DOC("What it is for.") ModelKind kind = ModelKind::unknown;
+  DOC("Where its worker stands.") WorkerState state = WorkerState::spawned;
+  DOC("Share of the load that is done, 0 to 1.") double load_progress = 0;
+  DOC("Process id of its worker.") std::int64_t pid = 0;
+  DOC("Requests under way.") std::int64_t requests_running = 0;
+  DOC("When its load began: Unix time in milliseconds.") std::int64_t loaded_unix_ms = 0;
+  DOC("How long the load took, in milliseconds; absent while it loads.")
+  std::optional<double> load_ms{};
+  DOC("Resident memory of its worker, in bytes; 0 when unknown.") std::int64_t resident_bytes = 0;
+  DOC("When it will be unloaded if nobody uses it: Unix time in milliseconds; absent: never.")
+  std::optional<std::int64_t> unload_unix_ms{};
+  DOC("Why it is there, in words.") std::string reason{};
+  DOC("What confines its worker, in words.") std::string sandbox{};
+  DOC("The settings it runs with.") std::vector<Setting> settings{};
+};
+
+struct ResidentList {
+  DOC("Models that have a worker now.") std::vector<ResidentModel> models{};
+};
+
+struct LoadRequest {
+  DOC("Name of the model.") std::string model{};
+  DOC("Only say what would be done.") bool explain = false;
+  DOC("Settings to use instead of derived ones, as name=value.") std::vector<std::string> set{};
+  DOC("Unload after this long without use, such as \"5m\"; \"-1\" never; absent: as configured.")
+  std::optional<std::string> keep_alive{};
+};
+
+struct LoadResult {
+  DOC("Name of the model.") std::string model{};
+  DOC("Whether it is loaded now (false with explain).") bool loaded = false;
+  DOC("Whether it was loaded before.") bool already_loaded = false;
+  DOC("How long the load took, in milliseconds.") double load_ms = 0;
+  DOC("The settings, each with its reason.") std::vector<Setting> settings{};
+  DOC("The worker's command line, as it would be typed.") std::string command{};
+  DOC("Models that were, or would be, unloaded to make room.") std::vector<std::string> unloads{};
+};
+
+struct UnloadRequest {
+  DOC("Name of the model; absent: all.") std::optional<std::string> model{};
+};
+
+struct UnloadResult {
+  DOC("Names of the models that were unloaded.") std::vector<std::string> models{};
+  DOC("Resident memory that their workers held, in bytes.") std::int64_t freed_bytes = 0;
+};
+
+}  // namespace ingle::protocol

@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# What `./dev` does inside the userland, in the checkout: build, test, run, bench, fuzz, fmt, gen.
+set -euo pipefail
+
+jobs=$(nproc)
+say() { printf 'dev: %s\n' "$*" >&2; }
+
+# Configures when needed, then builds; quiet unless something fails or takes long.
+build() {
+  local preset=$1; shift
+  local dir=build/${INGLE_BUILD_NAME:-$preset} started=$SECONDS
+  export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1 CCACHE_SLOPPINESS=time_macros,include_file_mtime,include_file_ctime
+  if [ ! -f "$dir/build.ninja" ]; then
+    cmake --preset "$preset" -B "$dir" >"/tmp/ingle-configure.$$" 2>&1 \
+      || { cat "/tmp/ingle-configure.$$" >&2; rm -f "/tmp/ingle-configure.$$"; exit 1; }
+    rm -f "/tmp/ingle-configure.$$"
+  fi
+  cmake --build "$dir" -j "$jobs" "$@" >&2
+  say "built $preset in $((SECONDS - started)) s"
+}
+
+cmd=$1; shift
+case "$cmd" in
+  build) build "${1:-dev}" "${@:2}" ;;
+  run)
+    build release --target ingle
+    exec build/release/bin/ingle serve "$@" ;;
+  test)
+    build dev
+    exec ctest --test-dir build/dev --output-on-failure -j "$jobs" ${1:+-R "$1"} ;;
+  bench)
+    build release
+    exec node bench/run.mjs "$@" ;;
+  fuzz) exec bash fuzz/run.sh "$@" ;;
+  fmt)
+    git ls-files -co --exclude-standard '*.h' '*.cpp' | xargs -r clang-format -i ;;
+  gen)
+    build dev --target ingle-protogen
+    exec build/dev/bin/ingle-protogen write . ;;
+esac
