@@ -2,10 +2,12 @@
 // json.cpp). Numbers keep 64-bit integers exact. Objects keep their order. Any thread.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -43,18 +45,27 @@ struct Json {
   void set(std::string_view key, Json v);
   // Removes a member; fine when there is none.
   void erase(std::string_view key);
+  // Same kind and value; the order of members counts.
+  bool operator==(const Json& other) const;
 };
 
+// A value takes some 40 bytes of memory and as little as 2 of text, so their number is limited,
+// too.
 struct JsonLimits {
-  std::size_t depth_max = 64;
+  std::size_t depth_max = 64;  // arrays and objects inside each other
   std::uint64_t bytes_max = 64ull << 20;
+  std::size_t values_max = 4u << 20;
 };
 
-// Errors: malformed (with line and column), limit_exceeded (depth, bytes). Duplicate keys are
-// malformed. Invalid UTF-8 is malformed.
+// Integers that fit 64 bits stay integers; other numbers, and "-0", become the nearest double.
+// Errors: malformed (with line and column; bytes), limit_exceeded (depth, bytes, values).
+// Duplicate keys, invalid UTF-8, lone surrogates and numbers beyond a double are malformed.
 base::Result<Json> parse_json(std::string_view text, JsonLimits limits = {});
 
+// Always valid JSON: bytes that are no UTF-8 become U+FFFD, and numbers that JSON cannot express
+// (infinities, NaN) become null.
 std::string print_json(const Json& value);
+// The same, indented by two spaces a level, without a newline at the end.
 std::string print_json_pretty(const Json& value);
 
 template <class T>
