@@ -1,0 +1,47 @@
+// Sample models: small GGUF files with random weights that llama.cpp loads and runs, and that write
+// words rather than noise. The same options, the same bytes. Any thread.
+//
+// How words come out of random weights: dimension 0 of the hidden state is a lane that carries a
+// constant. Every token's embedding sets it, no layer reads it (its norm weight is 0) or writes it
+// (row 0 of every output projection is 0), and the output head multiplies it by the token's wished
+// bias (Vocabulary::logit_bias). The other dimensions are random and add noise to the logits, so
+// that the text depends on the prompt. The end of a turn has a likelihood of about one in a few
+// hundred per token when sampling at temperature 1, and is never the greedy choice.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "make_gguf/gguf_writer.h"
+
+namespace ingle::gguf_writer {
+
+enum class Architecture {
+  llama,
+  qwen2,
+  bert,      // embeddings: mean pooling, not causal
+  reranker,  // bert with rank pooling and a classifier
+};
+
+struct SampleOptions {
+  std::string name = "sample";
+  Architecture architecture = Architecture::llama;
+  std::uint32_t layers = 2;
+  std::uint32_t embedding_length = 128;  // a multiple of head_length, and of 32 for q8_0
+  std::uint32_t head_length = 32;
+  std::uint32_t heads_per_kv_head = 2;
+  std::uint32_t feed_forward_length = 256;
+  std::uint32_t vocabulary_size_min = 0;
+  std::uint32_t context_tokens = 8192;
+  std::uint64_t seed = 1;
+  TensorType type = TensorType::f32;
+};
+
+// Errors: invalid_argument (lengths that do not divide each other, or are zero).
+base::Result<GgufWriter> make_sample(const SampleOptions& options);
+
+// A preset by name: tiny, tiny-qwen2, embedding, reranker, bench150m, vocab150k.
+// Errors: invalid_argument, with the names.
+base::Result<SampleOptions> preset(std::string_view name);
+
+}  // namespace ingle::gguf_writer

@@ -1,0 +1,27 @@
+// Vocabulary: a working byte-level BPE vocabulary of the GPT-2 kind: 256 byte tokens, a few English
+// words with the merges that lead to them, made-up filler words, and ChatML's control tokens.
+// Plain values. Any thread.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace ingle::gguf_writer {
+
+struct Vocabulary {
+  std::vector<std::string> tokens;
+  std::vector<std::int32_t> types;  // llama.cpp's: 1 normal, 3 control
+  std::vector<std::string> merges;  // "left right", strongest first
+  // What to add to a token's logit so that a model of random weights writes words: high for whole
+  // words, low for what is not printable. A control token's logit has no random part.
+  std::vector<float> logit_bias;
+  std::uint32_t end_of_text = 0;  // <|endoftext|>
+  std::uint32_t im_start = 0;     // <|im_start|>
+  std::uint32_t im_end = 0;       // <|im_end|>, ends a turn
+};
+
+// At least `size_min` tokens: filler makes up what is missing. The same seed, the same vocabulary.
+Vocabulary make_vocabulary(std::size_t size_min, std::uint64_t seed);
+
+}  // namespace ingle::gguf_writer
