@@ -44,8 +44,9 @@ struct Sources {
 
 // Errors: invalid_argument or malformed; the message names file and line (or variable, or flag),
 // the key, what was expected, and near keys for an unknown one. Ranges are checked, too (port,
-// durations, levels). INGLE_HOME, INGLE_LOG_FORMAT (= log.format), INGLE_API_KEY and names that
-// begin with INGLE_DEV_, INGLE_BUILD_ or INGLE_TEST_ are not keys and are let pass.
+// durations, levels, absolute paths); sizes may be written as "64MiB". INGLE_HOME, INGLE_API_KEY
+// and INGLE_URL, and names that begin with INGLE_DEV_, INGLE_BUILD_ or INGLE_TEST_, are not keys
+// and are let pass.
 base::Result<Loaded> load(const Sources& sources);
 
 }  // namespace ingle::config
