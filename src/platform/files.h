@@ -30,13 +30,15 @@ enum class FileMode { private_to_user, readable_by_all };  // 0600, 0644
 class Files {
  public:
   virtual ~Files() = default;
+  // A whole regular file. Errors: limit_exceeded (larger than `size_max`).
   virtual base::Result<std::string> read(const std::filesystem::path& path,
                                          std::uint64_t size_max) const = 0;
   // Whole or not at all: temporary name, fsync, rename, fsync of the folder.
   virtual base::Status write_atomic(const std::filesystem::path& path, std::string_view content,
                                     FileMode mode = FileMode::private_to_user) = 0;
   virtual base::Result<FileInfo> info(const std::filesystem::path& path) const = 0;
-  // The entries of one folder (not deeper), sorted by name; at most `entries_max`.
+  // The files and folders in one folder (not deeper), sorted by name; neither broken links nor
+  // sockets, pipes and devices. Errors: limit_exceeded (more than `entries_max`).
   virtual base::Result<std::vector<FileInfo>> list(const std::filesystem::path& folder,
                                                    std::size_t entries_max) const = 0;
   // Makes the folder and its parents, private to the user. Fine when it is there.

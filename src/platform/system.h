@@ -3,7 +3,9 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <string>
+#include <string_view>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -21,24 +23,27 @@ struct MachineFacts {
   bool has_avx512 = false;
 };
 
-base::Result<MachineFacts> read_machine();
+// Errors: io_error (no /proc). `root` is where /proc and /sys are looked for; tests give another.
+base::Result<MachineFacts> read_machine(const std::filesystem::path& root = "/");
 
 // The identity of a process. Errors: not_found.
 base::Result<ProcessIdentity> read_identity(int pid);
 
 std::string read_boot_id();
 
-// When this process was exec'd, on the monotonic (boot) clock: from /proc/self/stat, so to 10 ms;
-// see exec_time_refined in process start-up notes of daemon/.
+// When this process was started, on the monotonic clock: from /proc/self/stat, so up to 10 ms too
+// early, and the time of the fork, which a launcher may have done some time before its exec.
 base::MonoTime read_exec_time();
 
-// Resident bytes of this process.
+// Resident bytes of this process, and of another. Errors: not_found.
 std::uint64_t read_own_resident_bytes();
+base::Result<std::uint64_t> read_resident_bytes(int pid);
 
 // Path of this executable.
 std::string own_executable();
 
-// Finds an executable in PATH-like folders, or checks an absolute one. Errors: not_found.
+// Finds an executable in the absolute folders of a PATH, or checks an absolute path.
+// Errors: not_found.
 base::Result<std::string> find_executable(std::string_view name, std::string_view path_variable);
 
 }  // namespace ingle::platform

@@ -1,0 +1,237 @@
+#include <sched.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <filesystem>
+#include <format>
+#include <fstream>
+#include <optional>
+#include <set>
+#include <sstream>
+#include <vector>
+
+#include "platform/system.h"
+
+namespace ingle::platform {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Kernel files are short; whatever is longer is not one of them.
+constexpr std::size_t kKernelFileMax = 1 << 20;
+
+// Empty when it cannot be read.
+std::string read_kernel_file(const fs::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  std::string out;
+  std::array<char, 4096> step{};
+  while (in && out.size() < kKernelFileMax) {
+    in.read(step.data(), step.size());
+    out.append(step.data(), static_cast<std::size_t>(in.gcount()));
+  }
+  return out;
+}
+
+std::string trimmed(std::string text) {
+  text.erase(text.find_last_not_of(" \n\t") + 1);
+  text.erase(0, text.find_first_not_of(" \n\t"));
+  return text;
+}
+
+std::optional<std::uint64_t> to_number(std::string_view text) {
+  std::uint64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{}) return std::nullopt;
+  return value;
+}
+
+// The value behind `key` in "key<separator> value" lines.
+std::string value_of(const std::string& text, std::string_view key, char separator) {
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    const auto at = line.find(separator);
+    if (at == std::string::npos || trimmed(line.substr(0, at)) != key) continue;
+    return trimmed(line.substr(at + 1));
+  }
+  return {};
+}
+
+std::vector<int> usable_cpus() {
+  std::vector<cpu_set_t> sets(16);  // 16384 processors
+  const std::size_t bytes = sets.size() * sizeof(cpu_set_t);
+  std::vector<int> out;
+  if (sched_getaffinity(0, bytes, sets.data()) != 0) return {0};
+  for (std::size_t cpu = 0; cpu < bytes * 8; ++cpu)
+    if (CPU_ISSET_S(cpu, bytes, sets.data())) out.push_back(static_cast<int>(cpu));
+  return out;
+}
+
+int count_physical(const fs::path& root, const std::vector<int>& cpus) {
+  std::set<std::string> cores;
+  for (const int cpu : cpus) {
+    const auto folder = root / std::format("sys/devices/system/cpu/cpu{}/topology", cpu);
+    const auto core = trimmed(read_kernel_file(folder / "core_id"));
+    if (core.empty()) return static_cast<int>(cpus.size());
+    cores.insert(trimmed(read_kernel_file(folder / "physical_package_id")) + ":" + core);
+  }
+  return static_cast<int>(cores.size());
+}
+
+// What the process's cgroup (version 2) and those above it allow.
+struct CgroupLimits {
+  std::optional<double> cpus{};
+  std::optional<std::uint64_t> memory_bytes_max{};
+  std::optional<std::uint64_t> memory_bytes_free{};
+};
+
+template <class T>
+void lower(std::optional<T>& limit, T value) {
+  if (!limit || value < *limit) limit = value;
+}
+
+void apply_cgroup(const fs::path& folder, CgroupLimits& limits) {
+  std::istringstream quota(read_kernel_file(folder / "cpu.max"));  // "max 100000", "150000 100000"
+  double used_us = 0;
+  double period_us = 0;
+  if (quota >> used_us >> period_us && period_us > 0) lower(limits.cpus, used_us / period_us);
+
+  const auto memory_max = to_number(read_kernel_file(folder / "memory.max"));  // "max" is none
+  if (!memory_max) return;
+  lower(limits.memory_bytes_max, *memory_max);
+  const auto current = to_number(read_kernel_file(folder / "memory.current")).value_or(0);
+  // The page cache is given back when memory is asked for.
+  const auto cached =
+      to_number(value_of(read_kernel_file(folder / "memory.stat"), "inactive_file", ' '))
+          .value_or(0);
+  const auto used = current - std::min(current, cached);
+  lower(limits.memory_bytes_free, *memory_max - std::min(*memory_max, used));
+}
+
+CgroupLimits read_cgroup(const fs::path& root) {
+  CgroupLimits limits;
+  const auto mount = root / "sys/fs/cgroup";
+  std::istringstream lines(read_kernel_file(root / "proc/self/cgroup"));
+  for (std::string line; std::getline(lines, line);) {
+    if (!line.starts_with("0::/")) continue;
+    fs::path inside = fs::path(line.substr(4)).lexically_normal();
+    if (inside.native().starts_with("..")) inside.clear();  // above the container's own root
+    apply_cgroup(mount, limits);
+    fs::path folder = mount;
+    for (const auto& part : inside) {
+      if (part == "." || part.empty()) continue;
+      folder /= part;
+      apply_cgroup(folder, limits);
+    }
+  }
+  return limits;
+}
+
+}  // namespace
+
+base::Result<MachineFacts> read_machine(const fs::path& root) {
+  const auto memory = read_kernel_file(root / "proc/meminfo");
+  const auto kibibytes = [&](std::string_view key) {
+    return to_number(value_of(memory, key, ':')).value_or(0) * 1024;
+  };
+  MachineFacts facts{.ram_bytes_total = kibibytes("MemTotal"),
+                     .ram_bytes_available = kibibytes("MemAvailable")};
+  if (facts.ram_bytes_total == 0)
+    return base::fail(base::ErrorCode::io_error,
+                      std::format("cannot tell how much memory there is: {} is not readable "
+                                  "(is /proc mounted?)",
+                                  (root / "proc/meminfo").native()));
+  const auto limits = read_cgroup(root);
+  if (limits.memory_bytes_max)
+    facts.ram_bytes_total = std::min(facts.ram_bytes_total, *limits.memory_bytes_max);
+  if (limits.memory_bytes_free)
+    facts.ram_bytes_available = std::min(facts.ram_bytes_available, *limits.memory_bytes_free);
+
+  const auto cpus = usable_cpus();
+  facts.cores_logical = static_cast<int>(cpus.size());
+  if (limits.cpus)  // rounded down: a thread too many is throttled with all the others
+    facts.cores_logical =
+        std::clamp(static_cast<int>(std::min(*limits.cpus, 1e6)), 1, facts.cores_logical);
+  facts.cores_physical = std::min(count_physical(root, cpus), facts.cores_logical);
+
+  const auto processor = read_kernel_file(root / "proc/cpuinfo");
+  facts.cpu_name = value_of(processor, "model name", ':');
+  const auto flags = " " + value_of(processor, "flags", ':') + " ";
+  facts.has_avx2 = flags.contains(" avx2 ");
+  facts.has_avx512 = flags.contains(" avx512f ");
+  return facts;
+}
+
+base::Result<ProcessIdentity> read_identity(int pid) {
+  const auto stat = read_kernel_file(std::format("/proc/{}/stat", pid));
+  // The name stands in parentheses and may hold anything; field 3 comes after the last one.
+  const auto after_name = stat.rfind(')');
+  std::optional<std::uint64_t> start;
+  if (after_name != std::string::npos) {
+    std::istringstream fields(stat.substr(after_name + 1));
+    std::string field;
+    for (int number = 3; number <= 22 && fields >> field; ++number)
+      if (number == 22) start = to_number(field);
+  }
+  if (!start)
+    return base::fail(base::ErrorCode::not_found, std::format("there is no process {}", pid));
+  return ProcessIdentity{.pid = pid, .start_ticks = *start, .boot_id = read_boot_id()};
+}
+
+std::string read_boot_id() { return trimmed(read_kernel_file("/proc/sys/kernel/random/boot_id")); }
+
+base::MonoTime read_exec_time() {
+  const auto now = [](clockid_t clock) {
+    timespec time{};
+    clock_gettime(clock, &time);
+    return base::Seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+  };
+  const base::MonoTime mono_now(now(CLOCK_MONOTONIC));
+  const auto identity = read_identity(::getpid());
+  if (!identity) return mono_now;
+  // Ticks count from boot, sleep included; the monotonic clock leaves sleep out.
+  const auto ticks_per_s = static_cast<std::uint64_t>(sysconf(_SC_CLK_TCK));
+  const std::chrono::nanoseconds started(identity->start_ticks * (1'000'000'000 / ticks_per_s));
+  return std::min(mono_now, mono_now - (now(CLOCK_BOOTTIME) - started));
+}
+
+std::uint64_t read_own_resident_bytes() { return read_resident_bytes(::getpid()).value_or(0); }
+
+base::Result<std::uint64_t> read_resident_bytes(int pid) {
+  std::istringstream fields(read_kernel_file(std::format("/proc/{}/statm", pid)));
+  std::uint64_t total_pages = 0;
+  std::uint64_t resident_pages = 0;
+  if (!(fields >> total_pages >> resident_pages))
+    return base::fail(base::ErrorCode::not_found, std::format("there is no process {}", pid));
+  return resident_pages * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+}
+
+std::string own_executable() {
+  std::error_code ignored;
+  return fs::read_symlink("/proc/self/exe", ignored).native();
+}
+
+base::Result<std::string> find_executable(std::string_view name, std::string_view path_variable) {
+  const auto runnable = [](const fs::path& path) {
+    std::error_code ignored;
+    return fs::is_regular_file(path, ignored) && ::access(path.c_str(), X_OK) == 0;
+  };
+  if (name.contains('/')) {
+    if (fs::path(name).is_absolute() && runnable(name)) return std::string(name);
+    return base::fail(base::ErrorCode::not_found,
+                      std::format("'{}' is not the absolute path of an executable file", name));
+  }
+  std::istringstream folders{std::string(path_variable)};
+  for (std::string folder; !name.empty() && std::getline(folders, folder, ':');) {
+    const auto candidate = fs::path(folder) / name;
+    // A relative folder would mean another file after each change of folder.
+    if (candidate.is_absolute() && runnable(candidate)) return candidate.native();
+  }
+  return base::fail(base::ErrorCode::not_found,
+                    std::format("there is no executable '{}' in {}", name,
+                                path_variable.empty() ? "PATH (which is empty)" : path_variable));
+}
+
+}  // namespace ingle::platform
