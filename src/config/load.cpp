@@ -5,7 +5,7 @@
 
 #include "config/config.h"
 #include "config/keys.h"
-#include "config/near_names.h"
+#include "base/near_names.h"
 #include "config/rules.h"
 #include "config/toml_file.h"
 
@@ -62,7 +62,7 @@ std::vector<std::string> Loading::names(std::string Key::* field) const {
 
 base::Error Loading::unknown_key(std::string_view where, std::string_view name) const {
   const auto known = names(&Key::name);
-  auto hint = did_you_mean(name, known);
+  auto hint = base::did_you_mean(name, known);
   if (hint.empty()) hint = "; `ingle config show` lists every key";
   return {ErrorCode::invalid_argument, std::format("{}unknown key '{}'{}", where, name, hint)};
 }
@@ -129,7 +129,7 @@ Status Loading::read_environment(const Sources& sources) {
       known.insert(known.end(), kOtherVariables.begin(), kOtherVariables.end());
       return base::fail(
           ErrorCode::invalid_argument,
-          std::format("unknown variable {} in the environment{}", name, did_you_mean(name, known)));
+          std::format("unknown variable {} in the environment{}", name, base::did_you_mean(name, known)));
     }
     TRY(put_bare(name + ": ", static_cast<std::size_t>(found - keys_.begin()), value,
                  {Origin::Layer::environment, name}));

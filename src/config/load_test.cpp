@@ -6,7 +6,7 @@
 
 #include "config/config.h"
 #include "config/keys.h"
-#include "config/near_names.h"
+#include "base/near_names.h"
 
 namespace ingle::config {
 namespace {

@@ -1,10 +1,10 @@
-#include "config/near_names.h"
+#include "base/near_names.h"
 
 #include <algorithm>
 #include <cctype>
 #include <numeric>
 
-namespace ingle::config {
+namespace ingle::base {
 namespace {
 
 constexpr std::size_t kWordMax = 64;
@@ -67,4 +67,4 @@ std::string did_you_mean(std::string_view word, std::span<const std::string> nam
   return out.empty() ? out : out + "?";
 }
 
-}  // namespace ingle::config
+}  // namespace ingle::base

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-namespace ingle::config {
+namespace ingle::base {
 
 // The nearest of `names`, nearest first, at most three: those with few changed letters, and those
 // that contain the word. Words over 64 bytes have none.
@@ -15,4 +15,4 @@ std::vector<std::string> near_names(std::string_view word, std::span<const std::
 // "; did you mean 'a' or 'b'?", or "" when there are none.
 std::string did_you_mean(std::string_view word, std::span<const std::string> names);
 
-}  // namespace ingle::config
+}  // namespace ingle::base
