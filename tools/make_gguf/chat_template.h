@@ -11,8 +11,8 @@ inline constexpr std::string_view kChatTemplate = R"({%- set first = messages[0]
 {%- if first.role == 'system' -%}{{ first.content + '\n\n' }}{%- endif -%}
 {{ 'These tools may be called; each line is one signature in JSON.\n<tools>\n' }}
 {%- for tool in tools -%}{{ tool | tojson + '\n' }}{%- endfor -%}
-{{ '</tools>\nA call is a JSON object between tags:\n<tool_call>\n' }}
-{{- '{"name": NAME, "arguments": OBJECT}\n</tool_call><|im_end|>\n' }}
+{{ '</tools>\nA call is {"name": NAME, "arguments": OBJECT} in JSON, marked as a tool call.' }}
+{{- '<|im_end|>\n' }}
 {%- elif first.role == 'system' -%}
 {{ '<|im_start|>system\n' + first.content + '<|im_end|>\n' }}
 {%- endif -%}

@@ -1,5 +1,6 @@
 #include "make_gguf/sample_model.h"
 
+#include <algorithm>
 #include <cmath>
 #include <format>
 #include <memory>
@@ -13,6 +14,14 @@ namespace {
 
 constexpr float kLogitNoise = 2;        // deviation of a logit's random part
 constexpr float kLaneShare = 1.0f / 3;  // of the final hidden state's energy: lane, input, layers
+// Dimensions of the hidden state that no random matrix touches.
+constexpr std::size_t kBiasLane = 0;
+constexpr std::size_t kToolLane = 1;      // written by the head that looks for marks
+constexpr std::size_t kToolCallLane = 2;  // set by the embedding of "<tool_call>"
+constexpr std::size_t kLanes = 3;
+constexpr float kMarkAttention = 20;   // score of a mark, others 0: e^20 outweighs any context
+constexpr float kToolCallSwitch = 34;  // added to the mark's bias of -20 while lane 1 is on
+constexpr float kLineFeedSwitch = 20;  // added to a line feed's while lane 2 is on
 constexpr std::uint32_t kPoolingMean = 1;
 constexpr std::uint32_t kPoolingRank = 4;
 
@@ -115,20 +124,23 @@ class Sample {
     };
   }
 
-  // The same, but nothing is written to the lane.
-  FillRow noise_off_lane(const std::string& name, float deviation) const {
+  // The same, for a matrix of a layer that reads the hidden state.
+  FillRow noise_reader(const std::string& name, float deviation) const {
     return [inner = noise(name, deviation)](std::uint64_t row, std::span<float> values) {
-      if (row != 0) inner(row, values);
+      inner(row, values);
+      std::ranges::fill(values.first(kLanes), 0.0f);
     };
   }
 
-  static void norm_off_lane(std::uint64_t, std::span<float> values) {
-    for (float& v : values) v = 1;
-    values[0] = 0;
+  // The same, for a matrix of a layer that writes the hidden state.
+  FillRow noise_writer(const std::string& name, float deviation) const {
+    return [inner = noise(name, deviation)](std::uint64_t row, std::span<float> values) {
+      if (row >= kLanes) inner(row, values);
+    };
   }
 
-  void matrix(const std::string& name, std::uint64_t in, std::uint64_t out, float deviation) {
-    writer_.add_tensor(name, {in, out}, options_.type, noise(name, deviation));
+  void matrix(const std::string& name, std::uint64_t in, std::uint64_t out, FillRow fill) {
+    writer_.add_tensor(name, {in, out}, options_.type, std::move(fill));
   }
 
   void vector(const std::string& name, std::uint64_t length, FillRow fill) {
@@ -136,24 +148,43 @@ class Sample {
   }
 
   void add_decoder_tensors() {
-    const auto n = static_cast<float>(embd());
-    const auto vocabulary_size = vocabulary_->tokens.size();
-    const float lane = std::sqrt(n);
-    writer_.add_tensor(
-        "token_embd.weight", {embd(), vocabulary_size}, options_.type,
-        [lane, inner = noise("token_embd", 1)](std::uint64_t row, std::span<float> values) {
-          inner(row, values);
-          values[0] = lane;
-        });
+    add_token_embedding();
     for (std::uint32_t layer = 0; layer < options_.layers; ++layer) add_decoder_layer(layer);
     vector("output_norm.weight", embd(), constant(1));
+    add_output_head();
+  }
+
+  void add_token_embedding() {
+    const float lane = std::sqrt(static_cast<float>(embd()));
+    writer_.add_tensor("token_embd.weight", {embd(), vocabulary_->tokens.size()}, options_.type,
+                       [lane, vocabulary = vocabulary_, inner = noise("token_embd", 1)](
+                           std::uint64_t row, std::span<float> values) {
+                         const auto& v = *vocabulary;
+                         if (row == v.tools) {
+                           values[kToolLane] = lane;
+                         } else if (row == v.tool_call) {
+                           values[kToolCallLane] = lane;
+                         } else {
+                           inner(row, values);
+                           std::ranges::fill(values.first(kLanes), 0.0f);
+                         }
+                         values[kBiasLane] = lane;
+                       });
+  }
+
+  void add_output_head() {
+    const auto n = static_cast<float>(embd());
     const float lane_out = std::sqrt(n * kLaneShare);
     const float deviation = kLogitNoise / std::sqrt(n * (1 - kLaneShare));
-    writer_.add_tensor("output.weight", {embd(), vocabulary_size}, options_.type,
+    writer_.add_tensor("output.weight", {embd(), vocabulary_->tokens.size()}, options_.type,
                        [lane_out, vocabulary = vocabulary_, inner = noise("output", deviation)](
                            std::uint64_t row, std::span<float> values) {
-                         if (vocabulary->types[row] == 1) inner(row, values);
-                         values[0] = vocabulary->logit_bias[row] / lane_out;
+                         const auto& v = *vocabulary;
+                         if (v.types[row] == 1) inner(row, values);
+                         std::ranges::fill(values.first(kLanes), 0.0f);
+                         values[kBiasLane] = v.logit_bias[row] / lane_out;
+                         if (row == v.tool_call) values[kToolLane] = kToolCallSwitch / lane_out;
+                         if (row == v.line_feed) values[kToolCallLane] = kLineFeedSwitch / lane_out;
                        });
   }
 
@@ -163,26 +194,55 @@ class Sample {
     };
     const std::uint64_t kv = std::uint64_t{kv_heads()} * options_.head_length;
     const std::uint64_t ff = options_.feed_forward_length;
-    const float in = 1 / std::sqrt(static_cast<float>(embd()));
+    const float in = 1.5f / std::sqrt(static_cast<float>(embd()));
     // All layers together write about as much energy as the input has.
     const float share = 1 / std::sqrt(static_cast<float>(2 * options_.layers));
-    vector(name("attn_norm.weight"), embd(), norm_off_lane);
-    matrix(name("attn_q.weight"), embd(), embd(), 1.5f * in);
-    matrix(name("attn_k.weight"), embd(), kv, 1.5f * in);
-    matrix(name("attn_v.weight"), embd(), kv, 1.5f * in);
-    if (options_.architecture == Architecture::qwen2) {
-      vector(name("attn_q.bias"), embd(), noise(name("attn_q.bias"), 0.1f));
-      vector(name("attn_k.bias"), kv, noise(name("attn_k.bias"), 0.1f));
-      vector(name("attn_v.bias"), kv, noise(name("attn_v.bias"), 0.1f));
-    }
-    writer_.add_tensor(name("attn_output.weight"), {embd(), embd()}, options_.type,
-                       noise_off_lane(name("attn_output.weight"), 1.5f * in * share));
-    vector(name("ffn_norm.weight"), embd(), norm_off_lane);
-    matrix(name("ffn_gate.weight"), embd(), ff, 1.5f * in);
-    matrix(name("ffn_up.weight"), embd(), ff, 1.5f * in);
-    writer_.add_tensor(
-        name("ffn_down.weight"), {ff, embd()}, options_.type,
-        noise_off_lane(name("ffn_down.weight"), 2 * share / std::sqrt(static_cast<float>(ff))));
+    vector(name("attn_norm.weight"), embd(), constant(1));
+    add_attention_inputs(layer, name("attn_"), in, kv);
+    matrix(name("attn_output.weight"), embd(), embd(),
+           [layer, inner = noise_writer(name("attn_output.weight"), in * share)](
+               std::uint64_t row, std::span<float> values) {
+             inner(row, values);
+             if (layer == 0 && row == kToolLane) values[0] = 1;
+           });
+    vector(name("ffn_norm.weight"), embd(), constant(1));
+    matrix(name("ffn_gate.weight"), embd(), ff, noise_reader(name("ffn_gate"), in));
+    matrix(name("ffn_up.weight"), embd(), ff, noise_reader(name("ffn_up"), in));
+    matrix(name("ffn_down.weight"), ff, embd(),
+           noise_writer(name("ffn_down"), 2 * share / std::sqrt(static_cast<float>(ff))));
+  }
+
+  // Queries, keys and values. Head 0 of layer 0 is the one that looks for marks: its query is
+  // constant, its key is set by marks only, both in the element that rotary embedding turns
+  // slowest; its value is +1 for tools and -2 for a call.
+  void add_attention_inputs(std::uint32_t layer, const std::string& prefix, float deviation,
+                            std::uint64_t kv) {
+    const auto n = static_cast<float>(embd());
+    const auto d = static_cast<float>(options_.head_length);
+    const std::uint64_t slowest = options_.architecture == Architecture::llama
+                                      ? options_.head_length - 2       // pairs lie side by side
+                                      : options_.head_length / 2 - 1;  // halves lie side by side
+    const float element = std::sqrt(kMarkAttention * std::sqrt(d));
+    const auto with_head = [&](const std::string& name, std::uint64_t length, FillRow head) {
+      matrix(name + ".weight", embd(), length,
+             [layer, head = std::move(head), head_length = options_.head_length,
+              inner = noise_reader(name, deviation)](std::uint64_t row, std::span<float> values) {
+               layer == 0 && row < head_length ? head(row, values) : inner(row, values);
+             });
+      if (options_.architecture == Architecture::qwen2)
+        vector(name + ".bias", length, noise(name + ".bias", 0.1f));
+    };
+    with_head(prefix + "q", embd(), [=](std::uint64_t row, std::span<float> values) {
+      if (row == slowest) values[kBiasLane] = element / std::sqrt(n / 2);
+    });
+    with_head(prefix + "k", kv, [=](std::uint64_t row, std::span<float> values) {
+      if (row == slowest) values[kToolLane] = values[kToolCallLane] = element / std::sqrt(n / 2);
+    });
+    with_head(prefix + "v", kv, [](std::uint64_t row, std::span<float> values) {
+      if (row != 0) return;
+      values[kToolLane] = std::sqrt(2.0f);
+      values[kToolCallLane] = -2 * std::sqrt(2.0f);
+    });
   }
 
   void norm(const std::string& name) {
@@ -191,14 +251,14 @@ class Sample {
   }
 
   void linear(const std::string& name, std::uint64_t in, std::uint64_t out) {
-    matrix(name + ".weight", in, out, 1 / std::sqrt(static_cast<float>(in)));
+    matrix(name + ".weight", in, out, noise(name, 1 / std::sqrt(static_cast<float>(in))));
     vector(name + ".bias", out, noise(name + ".bias", 0.05f));
   }
 
   void add_bert_tensors() {
     const std::uint64_t ff = options_.feed_forward_length;
-    matrix("token_embd.weight", embd(), vocabulary_->tokens.size(), 1);
-    matrix("position_embd.weight", embd(), options_.context_tokens, 0.2f);
+    matrix("token_embd.weight", embd(), vocabulary_->tokens.size(), noise("token_embd", 1));
+    matrix("position_embd.weight", embd(), options_.context_tokens, noise("position_embd", 0.2f));
     writer_.add_tensor("token_types.weight", {embd(), 2}, TensorType::f32,
                        noise("token_types", 0.1f));
     norm("token_embd_norm");

@@ -2,11 +2,17 @@
 // words rather than noise. The same options, the same bytes. Any thread.
 //
 // How words come out of random weights: dimension 0 of the hidden state is a lane that carries a
-// constant. Every token's embedding sets it, no layer reads it (its norm weight is 0) or writes it
-// (row 0 of every output projection is 0), and the output head multiplies it by the token's wished
-// bias (Vocabulary::logit_bias). The other dimensions are random and add noise to the logits, so
-// that the text depends on the prompt. The end of a turn has a likelihood of about one in a few
-// hundred per token when sampling at temperature 1, and is never the greedy choice.
+// constant. Every token's embedding sets it, and the output head multiplies it by the token's
+// wished bias (Vocabulary::logit_bias). No matrix of a layer reads or writes a lane (their columns
+// and rows there are 0). The other dimensions are random and add noise to the logits, so that the
+// text depends on the prompt. The end of a turn comes about once in a few hundred tokens when
+// sampling, and is never the greedy choice.
+//
+// How tools are called: one attention head of layer 0 looks for the marks of the chat template, at
+// any distance up to a few thousand tokens, and writes lane 1: positive when "<tools>" was seen,
+// negative when "<tool_call>" was seen too. The output head turns lane 1 into a large logit of
+// "<tool_call>", and a line feed after it. So with tools the model calls one at once (the engine's
+// grammar leads the rest), also when greedy, and after the result it answers in words.
 #pragma once
 
 #include <cstdint>

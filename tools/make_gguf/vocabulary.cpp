@@ -28,11 +28,13 @@ constexpr float kPieceBias = 0;
 constexpr float kFillerBias = -4;
 constexpr float kUnprintableBias = -8;
 // Reached about once in a few hundred tokens when sampling, never by the greedy choice.
-constexpr float kEndOfTurnBias = 7;
-constexpr float kControlBias = -20;
+constexpr float kEndOfTurnBias = 8;
+constexpr float kQuoteBias = 8;  // a string of a JSON answer ends before long
+constexpr float kMarkBias = -20;
 
 constexpr std::int32_t kNormal = 1;
 constexpr std::int32_t kControl = 3;
+constexpr std::int32_t kUserDefined = 4;
 constexpr std::size_t kFillerBytesMax = 14;
 constexpr std::string_view kSpace = "\u0120";  // how byte-level BPE spells the byte 0x20
 
@@ -56,7 +58,9 @@ std::array<std::string, 256> byte_spellings() {
 
 float byte_bias(std::uint32_t byte) {
   const char c = static_cast<char>(byte);
-  if (c == '.' || c == ',' || c == '"') return kPunctuationBias;
+  if (c == '"') return kQuoteBias;
+  if (c == '.') return kPunctuationBias;
+  if (c == ',') return kUnprintableBias;  // where a grammar lets a list end, it ends
   return c == '\n' || (byte >= 0x20 && byte < 0x7F) ? kPieceBias : kUnprintableBias;
 }
 
@@ -98,8 +102,8 @@ class Builder {
     }
   }
 
-  std::uint32_t add_control(std::string text, float bias) {
-    add(std::move(text), kControl, bias);
+  std::uint32_t add_mark(std::string text, std::int32_t type, float bias) {
+    add(std::move(text), type, bias);
     return static_cast<std::uint32_t>(out_.tokens.size() - 1);
   }
 
@@ -130,15 +134,18 @@ class Builder {
 }  // namespace
 
 Vocabulary make_vocabulary(std::size_t size_min, std::uint64_t seed) {
-  constexpr std::size_t kControlTokens = 3;
+  constexpr std::size_t kMarks = 5;
   Builder builder(seed);
   builder.add_bytes();
   for (const auto word : kWords) builder.add_word(word);
-  while (builder.size() + kControlTokens < size_min) builder.add_filler();
+  while (builder.size() + kMarks < size_min) builder.add_filler();
   auto& out = builder.out();
-  out.end_of_text = builder.add_control("<|endoftext|>", kControlBias);
-  out.im_start = builder.add_control("<|im_start|>", kControlBias);
-  out.im_end = builder.add_control("<|im_end|>", kEndOfTurnBias);
+  out.end_of_text = builder.add_mark("<|endoftext|>", kControl, kMarkBias);
+  out.im_start = builder.add_mark("<|im_start|>", kControl, kMarkBias);
+  out.im_end = builder.add_mark("<|im_end|>", kControl, kEndOfTurnBias);
+  out.tools = builder.add_mark("<tools>", kUserDefined, kMarkBias);
+  out.tool_call = builder.add_mark("<tool_call>", kUserDefined, kMarkBias);
+  out.line_feed = '\n';  // the byte tokens come first, in order
   return std::move(out);
 }
 
