@@ -212,12 +212,12 @@ TEST(Config, EveryNumberHasARange) {
 
 TEST(Config, NearNamesAreNearestFirst) {
   const std::vector<std::string> names{"server.port", "server.host", "text.parallel", "log.level"};
-  EXPECT_EQ(near_names("server.prot", names), (std::vector<std::string>{"server.port"}));
-  EXPECT_EQ(near_names("port", names), (std::vector<std::string>{"server.port"}));
-  EXPECT_EQ(near_names("LOG.LEVEL", names), (std::vector<std::string>{"log.level"}));
-  EXPECT_TRUE(near_names("zzz", names).empty());
-  EXPECT_TRUE(near_names("", names).empty());
-  EXPECT_TRUE(near_names(std::string(65, 's'), names).empty());
+  EXPECT_EQ(base::near_names("server.prot", names), (std::vector<std::string>{"server.port"}));
+  EXPECT_EQ(base::near_names("port", names), (std::vector<std::string>{"server.port"}));
+  EXPECT_EQ(base::near_names("LOG.LEVEL", names), (std::vector<std::string>{"log.level"}));
+  EXPECT_TRUE(base::near_names("zzz", names).empty());
+  EXPECT_TRUE(base::near_names("", names).empty());
+  EXPECT_TRUE(base::near_names(std::string(65, 's'), names).empty());
 }
 
 TEST(Config, ListsEveryKeyInOrder) {
