@@ -3,9 +3,9 @@
 #include <filesystem>
 #include <format>
 
+#include "base/near_names.h"
 #include "config/config.h"
 #include "config/keys.h"
-#include "base/near_names.h"
 #include "config/rules.h"
 #include "config/toml_file.h"
 
@@ -127,9 +127,9 @@ Status Loading::read_environment(const Sources& sources) {
     if (found == keys_.end()) {
       auto known = names(&Key::variable);
       known.insert(known.end(), kOtherVariables.begin(), kOtherVariables.end());
-      return base::fail(
-          ErrorCode::invalid_argument,
-          std::format("unknown variable {} in the environment{}", name, base::did_you_mean(name, known)));
+      return base::fail(ErrorCode::invalid_argument,
+                        std::format("unknown variable {} in the environment{}", name,
+                                    base::did_you_mean(name, known)));
     }
     TRY(put_bare(name + ": ", static_cast<std::size_t>(found - keys_.begin()), value,
                  {Origin::Layer::environment, name}));

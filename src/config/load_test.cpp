@@ -4,9 +4,9 @@
 
 #include <format>
 
+#include "base/near_names.h"
 #include "config/config.h"
 #include "config/keys.h"
-#include "base/near_names.h"
 
 namespace ingle::config {
 namespace {
