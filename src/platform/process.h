@@ -4,7 +4,8 @@
 //
 // A child: is in its own process group; gets SIGKILL when the daemon dies (it is spawned on a pool
 // thread, which lives as long as the daemon); has stdin from /dev/null and both outputs on one
-// pipe, read by line; is watched by a pidfd, so that its death is known at once.
+// pipe, read by line; is watched by a pidfd, so that its death is known at once; takes what is left
+// of its process group with it when it ends.
 #pragma once
 
 #include <filesystem>
