@@ -7,19 +7,34 @@
 // kCrashesMax times within kCrashWindow (then load_failed, until the window has passed).
 #pragma once
 
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/cancel.h"
 #include "base/error.h"
+#include "base/lanes.h"
+#include "base/log.h"
 #include "base/loop.h"
+#include "catalog/catalog.h"
 #include "http/client.h"
+#include "platform/files.h"
+#include "platform/paths.h"
+#include "platform/process.h"
+#include "platform/system.h"
+#include "protocol/config.h"
+#include "protocol/events.h"
 #include "protocol/models.h"
 
 namespace ingle::engines {
+
+inline constexpr std::size_t kCrashesMax = 5;
+inline constexpr base::Seconds kCrashWindow{300};
 
 struct LoadProgress {
   protocol::WorkerState state = protocol::WorkerState::spawned;
@@ -71,5 +86,39 @@ class TextHost {
   // Ends all workers now, and refuses new requests.
   virtual base::Task<void> shut_down() = 0;
 };
+
+struct TextHostOptions {
+  std::filesystem::path run_folder{};    // sockets lie in it, or under /tmp when it is too long
+  std::filesystem::path lease_folder{};  // run/workers
+  protocol::TextConfig text{};
+  base::Micros keep_alive{base::Seconds(300)};  // Micros::max(): never unload
+  std::size_t waiters_max = 256;                // requests that wait for a model, over all models
+  std::string path_variable{};                  // PATH, where llama-server is looked for
+  // The whole environment of workers, besides what the engine itself needs.
+  std::vector<std::pair<std::string, std::string>> environment{};
+};
+
+// All but the functions outlive the host.
+struct TextHostSeams {
+  base::Loop& loop;
+  base::Lanes& lanes;
+  platform::Processes& processes;
+  http::Client& client;
+  platform::Files& files;
+  std::function<base::Result<catalog::ModelRecord>(std::string_view name)> find;  // on the loop
+  std::function<base::Result<platform::MachineFacts>()> machine;                  // on a lane
+  // Each change of a worker's state or progress; runs on the loop and must not call back. May be
+  // empty.
+  std::function<void(const protocol::ModelEvent&)> on_event;
+  base::Logger log;
+};
+
+// Only shut_down() makes it ready to be destroyed.
+std::unique_ptr<TextHost> create_text_host(TextHostOptions options, TextHostSeams seams);
+
+// What of the daemon's environment a worker is given: PATH, the locale, the library path, and what
+// chooses and tunes GPUs.
+std::vector<std::pair<std::string, std::string>> worker_environment(
+    const platform::Environment& environment);
 
 }  // namespace ingle::engines

@@ -15,6 +15,8 @@ using base::fail;
 using protocol::Json;
 
 constexpr std::size_t kSocketNameMax = 32;  // "/" and a worker's socket name
+// A folder of their own: workers may write in it, and nowhere else.
+constexpr std::string_view kSocketFolder = "s";
 constexpr std::string_view kFallbackPrefix = "/tmp/ingle-";
 
 std::filesystem::path lease_path(const std::filesystem::path& folder, int pid) {
@@ -49,7 +51,7 @@ base::Result<WorkerLease> parse_lease(std::string_view text) {
 bool is_own_socket(const std::filesystem::path& socket, const std::filesystem::path& folder) {
   if (socket.extension() != ".sock") return false;
   const auto parent = socket.parent_path();
-  return parent == folder.parent_path() ||
+  return parent == folder.parent_path() / kSocketFolder ||
          (parent.parent_path() == "/tmp" && parent.native().starts_with(kFallbackPrefix));
 }
 
@@ -124,9 +126,10 @@ base::Result<ReapReport> reap_leftovers(const std::filesystem::path& folder, pla
 
 base::Result<std::filesystem::path> socket_folder(const std::filesystem::path& run_folder,
                                                   platform::Files& files) {
-  if (run_folder.native().size() + kSocketNameMax <= kSocketPathMax) {
-    TRY(files.make_folder(run_folder));
-    return run_folder;
+  const auto usual = run_folder / kSocketFolder;
+  if (usual.native().size() + kSocketNameMax <= kSocketPathMax) {
+    TRY(files.make_folder(usual));
+    return usual;
   }
   const std::filesystem::path fallback = std::format("{}{}-{:012x}", kFallbackPrefix, geteuid(),
                                                      hash_of(run_folder.native()) & 0xffffffffffff);

@@ -45,8 +45,8 @@ struct ReapReport {
 base::Result<ReapReport> reap_leftovers(const std::filesystem::path& folder, platform::Files& files,
                                         platform::Processes& processes, const base::Logger& log);
 
-// The folder for sockets: `run_folder` when paths in it are short enough for a unix socket, else a
-// private folder under /tmp named after the user and `run_folder`. Makes it.
+// The folder for sockets: one in `run_folder` when paths in it are short enough for a unix socket,
+// else a private folder under /tmp named after the user and `run_folder`. Makes it.
 // Errors: limit_exceeded (with what to do), permission_denied (somebody else holds the folder).
 base::Result<std::filesystem::path> socket_folder(const std::filesystem::path& run_folder,
                                                   platform::Files& files);

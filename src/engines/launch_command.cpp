@@ -1,0 +1,55 @@
+// The command line of llama-server (0.7.0): see launch_settings.h.
+#include <algorithm>
+
+#include "engines/launch_settings.h"
+
+namespace ingle::engines {
+
+std::vector<std::string> llama_server_arguments(const LaunchSettings& settings,
+                                                const protocol::ModelInfo& model,
+                                                const gguf::ModelFacts& facts,
+                                                const std::filesystem::path& socket) {
+  const auto number = [](std::int64_t value) { return std::to_string(value); };
+  std::vector<std::string> out{
+      "--model", model.path, "--alias", model.id,
+      // A host that ends in .sock is a unix socket; the port is then unused but checked.
+      "--host", socket.native(), "--port", "1", "--no-ui", "--cors-origins", "", "--offline",
+      "--log-jsonl", "--threads", number(settings.threads), "--threads-batch",
+      number(settings.threads_batch),
+      // The engine divides the whole context among its slots.
+      "--ctx-size", number(settings.context_tokens * settings.parallel), "--parallel",
+      number(settings.parallel), "--batch-size", number(settings.batch_tokens), "--ubatch-size",
+      number(settings.ubatch_tokens), "--flash-attn", settings.flash_attention, "--cache-type-k",
+      settings.kv_type_k, "--cache-type-v", settings.kv_type_v, "--cache-ram",
+      number(settings.cache_ram_mib)};
+  // Without a GPU the engine warns of any explicit value.
+  if (settings.gpu_layers != "auto") out.insert(out.end(), {"--gpu-layers", settings.gpu_layers});
+  if (settings.mmap == "off") out.insert(out.end(), {"--load-mode", "none"});
+  if (model.kind == protocol::ModelKind::embedding) {
+    out.push_back("--embeddings");
+    // A file that names no pooling would give one vector a token, which no client expects.
+    if (facts.pooling_type == 0)
+      out.insert(out.end(), {"--pooling", facts.causal ? "last" : "mean"});
+  }
+  if (model.kind == protocol::ModelKind::reranker) out.push_back("--reranking");
+  return out;
+}
+
+std::string shell_command(const std::string& executable,
+                          const std::vector<std::string>& arguments) {
+  const auto quoted = [](const std::string& word) {
+    const bool plain = !word.empty() && std::ranges::all_of(word, [](unsigned char letter) {
+      return std::isalnum(letter) != 0 ||
+             std::string_view("-_./=:,+@%").contains(static_cast<char>(letter));
+    });
+    if (plain) return word;
+    std::string out = "'";
+    for (const char letter : word) out += letter == '\'' ? "'\\''" : std::string(1, letter);
+    return out + "'";
+  };
+  std::string out = quoted(executable);
+  for (const auto& word : arguments) out += " " + quoted(word);
+  return out;
+}
+
+}  // namespace ingle::engines

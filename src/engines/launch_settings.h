@@ -1,0 +1,73 @@
+// Launch settings: how llama-server is to run a model, derived from the model's file, the machine,
+// the configuration and the caller's overrides; every value with its reason. Pure.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "gguf/facts.h"
+#include "platform/system.h"
+#include "protocol/config.h"
+#include "protocol/models.h"
+
+namespace ingle::engines {
+
+struct LaunchSettings {
+  std::int64_t threads = 1;        // for one token at a time
+  std::int64_t threads_batch = 1;  // for prompts
+  std::int64_t context_tokens = 512;
+  std::int64_t parallel = 1;  // requests at once, each with context_tokens of its own
+  std::string kv_type_k{"f16"};
+  std::string kv_type_v{"f16"};
+  std::string flash_attention{"auto"};  // auto, on, off
+  std::string gpu_layers{"auto"};       // auto, all, or a number
+  std::int64_t batch_tokens = 2048;     // given to the engine at once
+  std::int64_t ubatch_tokens = 512;     // computed at once
+  std::int64_t cache_ram_mib = 0;       // prompts kept in RAM
+  std::string mmap{"on"};               // on, off
+
+  // Resident memory once loaded: weights, caches, compute buffers.
+  std::uint64_t resident_bytes_expected = 0;
+  // The same values in words, in a fixed order.
+  std::vector<protocol::Setting> explained{};
+};
+
+inline constexpr std::int64_t kContextTokensCap = 8192;      // of a derived context
+inline constexpr std::int64_t kContextTokensFloor = 512;     // no less, whatever the memory
+inline constexpr std::int64_t kContextTokensUnknown = 4096;  // when the file does not say
+inline constexpr std::int64_t kParallelDefault = 4;
+inline constexpr std::uint64_t kSystemReserveBytes = 1ull << 30;  // left to the rest of the machine
+
+// Overrides in one order, the last of a name winning: equal overrides compare equal.
+// Errors: invalid_argument (no "=", an unknown name with near ones, a value out of its range).
+base::Result<std::vector<std::string>> normalise_overrides(const std::vector<std::string>& set);
+
+// Errors: those of normalise_overrides, and invalid_argument for values that contradict each other
+// or the model.
+base::Result<LaunchSettings> derive_launch_settings(const gguf::ModelFacts& facts,
+                                                    protocol::ModelKind kind,
+                                                    const platform::MachineFacts& machine,
+                                                    const protocol::TextConfig& config,
+                                                    const std::vector<std::string>& set);
+
+// Context and slots as the worker reports them, into the settings: what differs from what was asked
+// for gets the origin "measured".
+void apply_measured(LaunchSettings& settings, std::int64_t context_tokens, std::int64_t parallel);
+
+// "setting 'X' is unknown" needs what was meant: the nearest of the names, or "".
+std::string nearest_setting(std::string_view name);
+
+// The arguments for llama-server, without the executable. The API key is not among them: every
+// user of the machine can read a command line.
+std::vector<std::string> llama_server_arguments(const LaunchSettings& settings,
+                                                const protocol::ModelInfo& model,
+                                                const gguf::ModelFacts& facts,
+                                                const std::filesystem::path& socket);
+
+// The command line as it would be typed in a shell.
+std::string shell_command(const std::string& executable, const std::vector<std::string>& arguments);
+
+}  // namespace ingle::engines

@@ -1,0 +1,63 @@
+// LlamaServer: the Driver for llama-server on a unix socket. Its output is JSON lines
+// ({"type":"log","level":"info","msg":"..."}), except for what it writes before its log is set up.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "catalog/catalog.h"
+#include "engines/launch_settings.h"
+#include "http/client.h"
+#include "supervisor/driver.h"
+
+namespace ingle::engines {
+
+// Everything that is settled before a worker is spawned.
+struct LaunchPlan {
+  catalog::ModelRecord model{};
+  LaunchSettings settings{};
+  std::string executable{};
+  std::filesystem::path socket{};
+  std::vector<std::string> arguments{};
+  std::string api_key{};  // the worker wants it as a Bearer token
+  bool sandbox = true;
+  std::vector<std::pair<std::string, std::string>> environment{};
+};
+
+// What a ready worker says of itself; 0: it did not say.
+struct EngineProps {
+  std::int64_t context_tokens = 0;  // of one slot
+  std::int64_t slots = 0;
+};
+
+class LlamaServer final : public supervisor::Driver {
+ public:
+  // The client outlives it.
+  LlamaServer(LaunchPlan plan, http::Client& client);
+
+  const std::string& engine() const override { return engine_; }
+  platform::SpawnOptions spawn_options() const override;
+  base::Task<base::Result<supervisor::Health>> probe(base::CancelToken cancel) override;
+  std::optional<supervisor::OutputLine> read_line(std::string_view line) const override;
+  bool is_news(const supervisor::OutputLine& line) const override;
+  std::uint64_t resident_bytes_expected() const override;
+
+  // Errors: those of Client::fetch, upstream_error.
+  base::Task<base::Result<EngineProps>> props(base::CancelToken cancel);
+  http::Endpoint endpoint() const { return http::UnixEndpoint{plan_.socket}; }
+
+ private:
+  base::Task<base::Result<http::Response>> get(std::string target, base::CancelToken cancel);
+
+  const std::string engine_{"llama-server"};
+  const LaunchPlan plan_;
+  http::Client& client_;
+};
+
+// The files of a model: itself, and its further shards ("x-00001-of-00003.gguf").
+std::vector<std::filesystem::path> model_files(const protocol::ModelInfo& model);
+
+}  // namespace ingle::engines

@@ -1,0 +1,106 @@
+#include "engines/planner.h"
+
+#include <unistd.h>
+
+#include <array>
+#include <format>
+
+#include "supervisor/lease.h"
+
+namespace ingle::engines {
+namespace {
+
+using base::ErrorCode;
+using base::fail;
+
+constexpr std::array kPassedOn{"PATH",
+                               "LANG",
+                               "LC_ALL",
+                               "TZ",
+                               "LD_LIBRARY_PATH",
+                               "CUDA_VISIBLE_DEVICES",
+                               "HIP_VISIBLE_DEVICES",
+                               "ROCR_VISIBLE_DEVICES",
+                               "HSA_OVERRIDE_GFX_VERSION",
+                               "GGML_VK_VISIBLE_DEVICES",
+                               "VK_ICD_FILENAMES",
+                               "VK_DRIVER_FILES",
+                               "ZE_AFFINITY_MASK",
+                               "ONEAPI_DEVICE_SELECTOR",
+                               "INGLE_FAKE_SCRIPT"};
+
+base::Result<std::string> fresh_key() {
+  std::array<unsigned char, 24> bytes{};
+  if (getentropy(bytes.data(), bytes.size()) != 0)
+    return fail(base::errno_error(errno, "reading random bytes"));
+  std::string out;
+  for (const auto byte : bytes) out += std::format("{:02x}", byte);
+  return out;
+}
+
+base::Status check_files(platform::Files& files, const protocol::ModelInfo& model) {
+  for (const auto& path : model_files(model))
+    if (auto info = files.info(path); !info)
+      return fail(ErrorCode::model_broken,
+                  std::format("the file of '{}' cannot be read: {}. If it was moved or deleted, "
+                              "put it back or scan again (POST /api/v1/scan)",
+                              model.id, info.error().message));
+  return {};
+}
+
+base::Result<std::string> find_engine(const TextHostOptions& options) {
+  const bool configured = !options.text.llama_server.empty();
+  auto found = platform::find_executable(
+      configured ? options.text.llama_server : std::string("llama-server"), options.path_variable);
+  if (found) return found;
+  return fail(ErrorCode::spawn_failed,
+              configured
+                  ? std::format("text.llama_server names '{}', which cannot be run: {}",
+                                options.text.llama_server, found.error().message)
+                  : "llama-server is not in PATH: install it (apt-get install llama.cpp), or name "
+                    "one with text.llama_server");
+}
+
+}  // namespace
+
+std::vector<std::pair<std::string, std::string>> worker_environment(
+    const platform::Environment& environment) {
+  std::vector<std::pair<std::string, std::string>> out;
+  for (const char* name : kPassedOn)
+    if (auto value = environment(name)) out.emplace_back(name, *std::move(value));
+  return out;
+}
+
+base::Result<LaunchPlan> Planner::plan_blocking(const catalog::ModelRecord& model,
+                                                const std::vector<std::string>& set,
+                                                const std::string& socket_name) const {
+  TRY_ASSIGN(auto executable, find_engine(options_));
+  TRY(check_files(seams_.files, model.info));
+  TRY_ASSIGN(const auto machine, seams_.machine());
+  TRY_ASSIGN(auto settings,
+             derive_launch_settings(model.facts, model.info.kind, machine, options_.text, set));
+  TRY_ASSIGN(const auto folder, supervisor::socket_folder(options_.run_folder, seams_.files));
+  TRY_ASSIGN(auto key, fresh_key());
+  LaunchPlan out{.model = model,
+                 .settings = std::move(settings),
+                 .executable = std::move(executable),
+                 .socket = folder / socket_name,
+                 .api_key = std::move(key),
+                 .sandbox = options_.text.sandbox,
+                 .environment = options_.environment};
+  out.arguments = llama_server_arguments(out.settings, out.model.info, out.model.facts, out.socket);
+  return out;
+}
+
+base::Task<base::Result<LaunchPlan>> Planner::plan(catalog::ModelRecord model,
+                                                   std::vector<std::string> set) {
+  // Unlike any earlier one's, also of an earlier daemon whose worker could not be reaped.
+  const auto since_boot =
+      std::chrono::floor<base::Millis>(seams_.loop.clock().mono_now().time_since_epoch());
+  const std::string name = std::format("{:x}-{}.sock", since_boot.count(), ++sockets_);
+  co_return co_await base::run_on(seams_.lanes, seams_.loop, base::Lane::interactive,
+                                  "plan a model's launch",
+                                  [&] { return plan_blocking(model, set, name); });
+}
+
+}  // namespace ingle::engines
