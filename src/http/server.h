@@ -63,8 +63,10 @@ class WebSocket {
   virtual void close(std::uint16_t code, std::string reason) = 0;
 };
 
-// One request and the way to answer it: exactly one of respond(), begin_stream(), upgrade().
-// A handler that returns without any of them gets a 500 from the server, and a CHECK in tests.
+// One request and the way to answer it: exactly one of respond(), begin_stream(), upgrade(), and
+// one call at a time. For a handler that returns without any of them the server answers 500.
+// Framing (Content-Length, Transfer-Encoding) is the server's; of the head's Connection field only
+// "close" counts.
 class Exchange {
  public:
   virtual ~Exchange() = default;
@@ -73,7 +75,8 @@ class Exchange {
   virtual const Target& target() const = 0;
   virtual const ConnectionInfo& connection() const = 0;
   // Cancelled as soon as the client's connection is closed or broken, also while the handler only
-  // waits: the server keeps watching the socket.
+  // waits: the server keeps watching the socket. A client that closes only its sending half counts
+  // as gone: it cannot be told from one that left.
   virtual base::CancelToken client_gone() const = 0;
 
   // The whole answer. Errors: cancelled (the client is gone).
@@ -81,7 +84,8 @@ class Exchange {
 
   // Starts an answer of unknown length (chunked). `head.body` must be empty.
   virtual base::Task<base::Status> begin_stream(Response head) = 0;
-  // Writes a piece; waits while the client has stream_buffer_bytes_max not yet taken.
+  // Writes a piece, at once where the kernel takes it; waits while the client has
+  // stream_buffer_bytes_max not yet taken. An empty piece writes nothing.
   // Errors: cancelled (the client is gone or too slow).
   virtual base::Task<base::Status> write(std::string_view piece) = 0;
   // Ends the stream properly. Without it (the handler returns early) the connection is cut, so the
@@ -89,7 +93,8 @@ class Exchange {
   virtual base::Task<base::Status> end_stream() = 0;
 
   virtual bool is_upgrade() const = 0;  // the request asks for a WebSocket
-  // Errors: malformed (not a valid handshake), cancelled.
+  // The WebSocket ends with its handle, which goes before the handler returns.
+  // Errors: malformed (not a valid handshake; it may still be answered), cancelled.
   virtual base::Task<base::Result<std::unique_ptr<WebSocket>>> upgrade() = 0;
 };
 
@@ -109,7 +114,7 @@ struct ListenAddress {
 
 class Server {
  public:
-  // The handler and loop outlive the server.
+  // The handler and loop outlive the server. Once it listens, drain() goes before its end.
   static std::unique_ptr<Server> create(platform::AsioLoop& loop, Handler& handler,
                                         ServerLimits limits);
   virtual ~Server() = default;
@@ -121,7 +126,8 @@ class Server {
   virtual base::Status listen_unix(const std::filesystem::path& path) = 0;
   // Stops accepting; idle connections close; running exchanges go on.
   virtual void stop_accepting() = 0;
-  // Waits until no exchange runs, at most `limit`; then cuts what is left.
+  // Stops accepting, waits until no exchange runs, at most `limit`; then cuts what is left and
+  // waits until all handlers have returned (they see their client gone). Once.
   virtual base::Task<void> drain(base::Micros limit) = 0;
   virtual std::size_t connections() const = 0;
   virtual std::size_t exchanges() const = 0;
