@@ -35,8 +35,13 @@ export function edges(files, rules) {
       }
       const may = isTest(path) ? [...rules[unit], 'testing'] : rules[unit];
       if (room !== own && !may.includes(room))
-        out.push({ path, line, message: `${unit} may not include ${room}/ (it may: ` +
-          `${may.join(', ') || 'nothing'}); the order of rooms is in ARCHITECTURE.md` });
+        out.push({
+          path,
+          line,
+          message:
+            `${unit} may not include ${room}/ (it may: ` +
+            `${may.join(', ') || 'nothing'}); the order of rooms is in ARCHITECTURE.md`,
+        });
     }
   }
   return out;
@@ -52,12 +57,20 @@ export function heavy(files, rules) {
     for (const { line, path: included } of includes(text)) {
       const rule = rules.find(({ match }) => match.test(included));
       if (rule && !rule.files.includes(path))
-        out.push({ path, line, message: `<${included}> only in ` +
-          `${rule.files.join(', ') || 'no file'} (HEAVY in tests/tidy/rules.mjs)` });
+        out.push({
+          path,
+          line,
+          message:
+            `<${included}> only in ` +
+            `${rule.files.join(', ') || 'no file'} (HEAVY in tests/tidy/rules.mjs)`,
+        });
       const owner = privateHeaders.get(included);
       if (owner && owner !== unitOf(path))
-        out.push({ path, line,
-          message: `${included} wraps a heavy header and is private to ${owner}` });
+        out.push({
+          path,
+          line,
+          message: `${included} wraps a heavy header and is private to ${owner}`,
+        });
     }
   }
   for (const { match, files: listed } of rules)
@@ -96,8 +109,11 @@ export function sizes(files, rules, recorded) {
     if (limit === undefined)
       out.push({ path, line, message: `${key} has ${lines} lines, over ${soft}: split it` });
     else if (lines > limit)
-      out.push({ path, line,
-        message: `${key} grew from ${limit} to ${lines} lines: it may only shrink` });
+      out.push({
+        path,
+        line,
+        message: `${key} grew from ${limit} to ${lines} lines: it may only shrink`,
+      });
   };
   for (const { path, lines } of now.files) {
     if (lines > rules.file_hard)
@@ -106,15 +122,24 @@ export function sizes(files, rules, recorded) {
   }
   for (const { key, path, line, lines } of now.functions)
     judge('functions', key, path, line, lines, rules.function_soft);
-  out.push(...stale('files', recorded.files,
-    new Map(now.files.map(({ path, lines }) => [path, lines]))));
-  out.push(...stale('functions', recorded.functions,
-    new Map(now.functions.map(({ key, lines }) => [key, lines]))));
+  out.push(
+    ...stale('files', recorded.files, new Map(now.files.map(({ path, lines }) => [path, lines]))),
+  );
+  out.push(
+    ...stale(
+      'functions',
+      recorded.functions,
+      new Map(now.functions.map(({ key, lines }) => [key, lines])),
+    ),
+  );
   for (const { path, text } of files.filter((file) => /\.(h|cpp|c|mjs)$/.test(file.path)))
     text.split('\n').forEach((line, i) => {
       if (line.length > rules.column_max && !/https?:\/\/|R"\(/.test(line) && !exempt(path, rules))
-        out.push({ path, line: i + 1,
-          message: `${line.length} columns, over ${rules.column_max}` });
+        out.push({
+          path,
+          line: i + 1,
+          message: `${line.length} columns, over ${rules.column_max}`,
+        });
     });
   return out;
 }
@@ -140,9 +165,13 @@ export function measure(files, rules) {
 function stale(kind, recorded, now) {
   return Object.entries(recorded)
     .filter(([key, limit]) => (now.get(key) ?? 0) < limit)
-    .map(([key, limit]) => ({ path: 'tests/tidy/sizes.json', line: 1,
-      message: `${kind} '${key}' is ${now.get(key) ?? 'within the limit'} now, not ${limit}: ` +
-        'run `node tests/tidy/tidy.mjs lower`' }));
+    .map(([key, limit]) => ({
+      path: 'tests/tidy/sizes.json',
+      line: 1,
+      message:
+        `${kind} '${key}' is ${now.get(key) ?? 'within the limit'} now, not ${limit}: ` +
+        'run `node tests/tidy/tidy.mjs lower`',
+    }));
 }
 
 // Markdown: one title, on the first line, and relative links that lead somewhere.
@@ -186,8 +215,7 @@ export function commands(files, known) {
       for (const piece of code)
         for (const [, tool, command] of piece.matchAll(call))
           if (!known[tool].has(command))
-            out.push({ path, line: i + 1,
-              message: `there is no command '${tool} ${command}'` });
+            out.push({ path, line: i + 1, message: `there is no command '${tool} ${command}'` });
     });
   }
   return out;

@@ -19,11 +19,11 @@ export const EDGES = {
   'src/testing': [...MIDDLE, 'config', 'catalog', 'supervisor', 'engines', 'insight'],
   'src/cli': [...MIDDLE, 'config', 'insight'],
   'src/daemon': [...MIDDLE, 'config', 'catalog', 'supervisor', 'engines', 'insight', 'api', 'cli'],
-  'workers': ['base', 'platform', 'protocol', 'gguf', 'http'],
-  'tools': [...MIDDLE, 'config', 'api'],
-  'tests': [...MIDDLE, 'config', 'catalog', 'supervisor', 'engines', 'insight', 'api', 'testing'],
-  'bench': [...MIDDLE, 'config', 'catalog'],
-  'fuzz': [...MIDDLE, 'config', 'catalog'],
+  workers: ['base', 'platform', 'protocol', 'gguf', 'http'],
+  tools: [...MIDDLE, 'config', 'api'],
+  tests: [...MIDDLE, 'config', 'catalog', 'supervisor', 'engines', 'insight', 'api', 'testing'],
+  bench: [...MIDDLE, 'config', 'catalog'],
+  fuzz: [...MIDDLE, 'config', 'catalog'],
 };
 
 // Headers that cost seconds to compile or throw: only these files may include them. A header in
@@ -42,29 +42,61 @@ export const HEAVY = [
 
 // Words that may not stand in code (comments apart, unless `comments` is set).
 export const WORDS = [
-  { match: /\b(TODO|FIXME|XXX|HACK)\b/, comments: true, in: /./,
-    why: 'finish it or write down the limit in words', files: ['tests/tidy/'] },
-  { match: /\bstd::(cout|cerr|clog)\b/, in: /^(src|workers)\//,
+  {
+    match: /\b(TODO|FIXME|XXX|HACK)\b/,
+    comments: true,
+    in: /./,
+    why: 'finish it or write down the limit in words',
+    files: ['tests/tidy/'],
+  },
+  {
+    match: /\bstd::(cout|cerr|clog)\b/,
+    in: /^(src|workers)\//,
     why: 'records go through base::Logger; only the command line prints',
-    files: ['src/cli/', 'src/daemon/main.cpp'] },
-  { match: /\bthrow\b/, in: /^(src|workers)\//,
+    files: ['src/cli/', 'src/daemon/main.cpp'],
+  },
+  {
+    match: /\bthrow\b/,
+    in: /^(src|workers)\//,
     why: 'return an Error (base/error.h); a library that throws is caught in its wrapper',
-    files: [] },
-  { match: /\bstd::j?thread\b(?!::)/, in: /^(src|workers)\//,
+    files: [],
+  },
+  {
+    match: /\bstd::j?thread\b(?!::)/,
+    in: /^(src|workers)\//,
     why: 'blocking work goes to base::Lanes',
-    files: ['src/base/lanes.h', 'src/base/lanes.cpp', 'src/storage/', 'src/testing/',
-      '_test.cpp'] },
-  { match: /\bstd::async\b/, in: /^(src|workers)\//, why: 'blocking work goes to base::Lanes',
-    files: [] },
-  { match: /(?<![\w.>:])(::|std::)?system\s*\(|\bpopen\s*\(/, in: /^(src|workers)\//,
-    why: 'spawn processes through platform::Processes', files: [] },
-  { match: /\b(getaddrinfo|gethostbyname)\s*\(/, in: /^(src|workers)\//,
-    why: 'no name is resolved in the daemon', files: [] },
-  { match: /\bstd::this_thread::sleep|\b(u|nano)?sleep\s*\(/, in: /^(src|workers)\//,
+    files: ['src/base/lanes.h', 'src/base/lanes.cpp', 'src/storage/', 'src/testing/', '_test.cpp'],
+  },
+  {
+    match: /\bstd::async\b/,
+    in: /^(src|workers)\//,
+    why: 'blocking work goes to base::Lanes',
+    files: [],
+  },
+  {
+    match: /(?<![\w.>:])(::|std::)?system\s*\(|\bpopen\s*\(/,
+    in: /^(src|workers)\//,
+    why: 'spawn processes through platform::Processes',
+    files: [],
+  },
+  {
+    match: /\b(getaddrinfo|gethostbyname)\s*\(/,
+    in: /^(src|workers)\//,
+    why: 'no name is resolved in the daemon',
+    files: [],
+  },
+  {
+    match: /\bstd::this_thread::sleep|\b(u|nano)?sleep\s*\(/,
+    in: /^(src|workers)\//,
     why: 'wait for a condition: base::Gate, base::sleep_for',
-    files: ['workers/fake/', 'src/testing/'] },
-  { match: /\b(system_clock|steady_clock)::now\b/, in: /^src\//,
-    why: 'time comes from base::Clock', files: ['src/platform/', 'src/testing/', '_test.cpp'] },
+    files: ['workers/fake/', 'src/testing/'],
+  },
+  {
+    match: /\b(system_clock|steady_clock)::now\b/,
+    in: /^src\//,
+    why: 'time comes from base::Clock',
+    files: ['src/platform/', 'src/testing/', '_test.cpp'],
+  },
 ];
 
 // Lines of a file and of a function. Over `soft` a file needs an entry in sizes.json, which only
@@ -80,8 +112,17 @@ export const SIZES = {
 
 // Libraries that bin/ingle may need itself.
 export const NEEDED = [
-  /^libstdc\+\+\.so/, /^libm\.so/, /^libgcc_s\.so/, /^libc\.so/, /^ld-linux/, /^libsqlite3\.so/,
-  /^libspdlog\.so/, /^libfmt\.so/, /^libsodium\.so/, /^libseccomp\.so/, /^libboost_\w+\.so/,
+  /^libstdc\+\+\.so/,
+  /^libm\.so/,
+  /^libgcc_s\.so/,
+  /^libc\.so/,
+  /^ld-linux/,
+  /^libsqlite3\.so/,
+  /^libspdlog\.so/,
+  /^libfmt\.so/,
+  /^libsodium\.so/,
+  /^libseccomp\.so/,
+  /^libboost_\w+\.so/,
   /^lib(a|t|ub)san\.so/,
 ];
 // Libraries that may not come in even through another one.

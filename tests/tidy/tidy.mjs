@@ -41,7 +41,9 @@ function needed(build) {
   const elf = execFileSync('readelf', ['-d', binary], { encoding: 'utf8' });
   const direct = [...elf.matchAll(/\(NEEDED\).*\[(.+)\]/g)].map((found) => found[1]);
   const all = execFileSync('ldd', [binary], { encoding: 'utf8' })
-    .split('\n').map((line) => line.trim().split(/\s/)[0]).filter(Boolean);
+    .split('\n')
+    .map((line) => line.trim().split(/\s/)[0])
+    .filter(Boolean);
   if (!direct.some((name) => name.startsWith('libc.so'))) throw new Error(`readelf says: ${elf}`);
   return checks.needed(binary, direct, all, rules.NEEDED, rules.NEVER_NEEDED);
 }
@@ -58,12 +60,29 @@ function lower(files) {
   const old = JSON.parse(readFileSync(SIZES_JSON, 'utf8'));
   const now = checks.measure(files, rules.SIZES);
   const kept = (recorded, entries) =>
-    Object.fromEntries(entries.filter(([key]) => key in recorded)
-      .map(([key, lines]) => [key, Math.min(lines, recorded[key])]).sort());
-  writeFileSync(SIZES_JSON, JSON.stringify({
-    files: kept(old.files, now.files.map(({ path, lines }) => [path, lines])),
-    functions: kept(old.functions, now.functions.map(({ key, lines }) => [key, lines])),
-  }, null, 2) + '\n');
+    Object.fromEntries(
+      entries
+        .filter(([key]) => key in recorded)
+        .map(([key, lines]) => [key, Math.min(lines, recorded[key])])
+        .sort(),
+    );
+  writeFileSync(
+    SIZES_JSON,
+    JSON.stringify(
+      {
+        files: kept(
+          old.files,
+          now.files.map(({ path, lines }) => [path, lines]),
+        ),
+        functions: kept(
+          old.functions,
+          now.functions.map(({ key, lines }) => [key, lines]),
+        ),
+      },
+      null,
+      2,
+    ) + '\n',
+  );
   return [];
 }
 

@@ -11,7 +11,10 @@ const tree = (files) => Object.entries(files).map(([path, text]) => ({ path, tex
 const at = (findings) => findings.map(({ path, line }) => `${path}:${line}`);
 
 const EDGES = {
-  'src/base': [], 'src/http': ['base'], 'src/api': ['base', 'http'], workers: ['base'],
+  'src/base': [],
+  'src/http': ['base'],
+  'src/api': ['base', 'http'],
+  workers: ['base'],
 };
 
 test('edges: only those of the table', () => {
@@ -30,13 +33,21 @@ test('edges: only those of the table', () => {
     'workers/fake/main.cpp': '#include "http/b.h"\n',
     'src/new/d.cpp': '#include "base/a.h"\n',
   });
-  assert.deepEqual(at(checks.edges(bad, rules)), ['src/base/a.h:1', 'src/http/b.cpp:2',
-    'src/http/b_test.cpp:1', 'src/http/b.h:1', 'workers/fake/main.cpp:1', 'src/new/d.cpp:1']);
+  assert.deepEqual(at(checks.edges(bad, rules)), [
+    'src/base/a.h:1',
+    'src/http/b.cpp:2',
+    'src/http/b_test.cpp:1',
+    'src/http/b.h:1',
+    'workers/fake/main.cpp:1',
+    'src/new/d.cpp:1',
+  ]);
 });
 
 test('edges: an include by bare name says how to write it', () => {
-  const [finding] = checks.edges(tree({ 'src/http/b.cpp': '#include "b.h"\n', 'src/http/b.h': '' }),
-    EDGES);
+  const [finding] = checks.edges(
+    tree({ 'src/http/b.cpp': '#include "b.h"\n', 'src/http/b.h': '' }),
+    EDGES,
+  );
   assert.match(finding.message, /write "http\/b.h"/);
 });
 
@@ -58,15 +69,28 @@ test('heavy: only the listed files, and their headers stay in the room', () => {
 });
 
 test('words: in code, not in comments and strings', () => {
-  const good = tree({ 'src/http/a.cpp':
-    '// we never throw\nconst char* s = "std::thread";\nstd::thread::id id;\n' });
+  const good = tree({
+    'src/http/a.cpp': '// we never throw\nconst char* s = "std::thread";\nstd::thread::id id;\n',
+  });
   assert.deepEqual(checks.words(good, WORDS), []);
-  const lines = ['std::cout << 1;', 'throw 1;', 'std::thread t;', '::system("rm");',
-    'getaddrinfo(a, b, c, d);', 'usleep(5);', 'auto t = std::chrono::steady_clock::now();',
-    `// TO${'DO'}: later`];
+  const lines = [
+    'std::cout << 1;',
+    'throw 1;',
+    'std::thread t;',
+    '::system("rm");',
+    'getaddrinfo(a, b, c, d);',
+    'usleep(5);',
+    'auto t = std::chrono::steady_clock::now();',
+    `// TO${'DO'}: later`,
+  ];
   const bad = tree({ 'src/http/a.cpp': lines.join('\n') });
-  assert.deepEqual(checks.words(bad, WORDS).map((finding) => finding.line).sort(),
-    lines.map((_, i) => i + 1));
+  assert.deepEqual(
+    checks
+      .words(bad, WORDS)
+      .map((finding) => finding.line)
+      .sort(),
+    lines.map((_, i) => i + 1),
+  );
 });
 
 test('sizes: over the limit, grown, shrunk', () => {
@@ -87,7 +111,8 @@ test('sizes: over the limit, grown, shrunk', () => {
 
 test('sizes: a long function is named with its line', () => {
   const body = '  x += 1;\n'.repeat(70);
-  const text = 'namespace a {\n\nint short_one() { return 1; }\n\n' +
+  const text =
+    'namespace a {\n\nint short_one() { return 1; }\n\n' +
     `void B::long_one(int x) {\n${body}}\n}\n`;
   const none = { files: {}, functions: {} };
   const [finding] = checks.sizes(tree({ 'src/a/a.cpp': text }), SIZES, none);
@@ -121,19 +146,28 @@ TEST(Room, does_it) {
 bool operator==(const S& a, const S& b) { return true; }
 `;
   const found = functions(text).map(({ name, line, lines }) => `${name} ${line} ${lines}`);
-  assert.deepEqual(found, ['S 5 3', 'done 8 1', 'twice 11 7', 'TEST(Room, does_it) 19 2',
-    'operator== 21 1']);
+  assert.deepEqual(found, [
+    'S 5 3',
+    'done 8 1',
+    'twice 11 7',
+    'TEST(Room, does_it) 19 2',
+    'operator== 21 1',
+  ]);
 });
 
 test('blank keeps lines and digit separators', () => {
-  assert.equal(blank("int a = 1'000'000; // it's\nchar c = '\\'';"),
-    `int a = 1'000'000; ${' '.repeat(7)}\nchar c = ${' '.repeat(4)};`);
+  assert.equal(
+    blank("int a = 1'000'000; // it's\nchar c = '\\'';"),
+    `int a = 1'000'000; ${' '.repeat(7)}\nchar c = ${' '.repeat(4)};`,
+  );
 });
 
 test('docs: one title and links that lead somewhere', () => {
   const exists = (path) => ['docs/a.md', 'README.md'].includes(path);
-  const good = tree({ 'docs/a.md': '# A\n[up](../README.md) [web](https://x.y) [here](#a)\n' +
-    '```\n# a comment\n```\n' });
+  const good = tree({
+    'docs/a.md':
+      '# A\n[up](../README.md) [web](https://x.y) [here](#a)\n' + '```\n# a comment\n```\n',
+  });
   assert.deepEqual(checks.docs(good, exists), []);
   const bad = tree({ 'docs/a.md': 'text\n# A\n# B\n[gone](b.md)\n' });
   assert.deepEqual(at(checks.docs(bad, exists)), ['docs/a.md:1', 'docs/a.md:3', 'docs/a.md:4']);
@@ -141,8 +175,9 @@ test('docs: one title and links that lead somewhere', () => {
 
 test('commands: those of the pages exist', () => {
   const known = { dev: new Set(['run']), ingle: new Set(['serve']) };
-  const good = tree({ 'README.md':
-    '`./dev run`, then `ingle serve --port 1`\n```\n./dev run\n```\n' });
+  const good = tree({
+    'README.md': '`./dev run`, then `ingle serve --port 1`\n```\n./dev run\n```\n',
+  });
   assert.deepEqual(checks.commands(good, known), []);
   const bad = tree({ 'README.md': '`./dev fly`\n```\ncurl x | ingle dance\n```\n' });
   assert.deepEqual(at(checks.commands(bad, known)), ['README.md:1', 'README.md:3']);
@@ -151,7 +186,15 @@ test('commands: those of the pages exist', () => {
 test('needed: off the list, and never through another', () => {
   const allowed = [/^libc\.so/];
   assert.deepEqual(checks.needed('x', ['libc.so.6'], ['libc.so.6'], allowed, /ggml/), []);
-  const bad =
-    checks.needed('x', ['libc.so.6', 'libz.so.1'], ['libggml-base.so.0'], allowed, /ggml/);
-  assert.deepEqual(bad.map(({ message }) => /libz|libggml/.exec(message)[0]), ['libz', 'libggml']);
+  const bad = checks.needed(
+    'x',
+    ['libc.so.6', 'libz.so.1'],
+    ['libggml-base.so.0'],
+    allowed,
+    /ggml/,
+  );
+  assert.deepEqual(
+    bad.map(({ message }) => /libz|libggml/.exec(message)[0]),
+    ['libz', 'libggml'],
+  );
 });
