@@ -1,0 +1,687 @@
+// Written by ingle-protogen from src/protocol: change the structs there, then `./dev gen`.
+// Each schema accepts members it does not know, and fills in those that are missing, so that
+// a newer or older daemon of the same protocol version can be read.
+import { z } from 'zod';
+
+/** Version of the wire that this module was written for. */
+export const PROTOCOL_VERSION = 1;
+/** Oldest version that a daemon of this version still speaks. */
+export const PROTOCOL_VERSION_MIN = 1;
+
+/** What ErrorInfo's code may be; a newer daemon may know more. */
+export const ERROR_CODES = [
+  'invalid_argument',
+  'malformed',
+  'limit_exceeded',
+  'unauthorized',
+  'forbidden',
+  'not_found',
+  'model_not_found',
+  'method_not_allowed',
+  'conflict',
+  'unsupported',
+  'version_mismatch',
+  'cancelled',
+  'io_error',
+  'disk_full',
+  'permission_denied',
+  'address_in_use',
+  'out_of_memory',
+  'timeout',
+  'model_broken',
+  'spawn_failed',
+  'worker_crashed',
+  'load_failed',
+  'upstream_error',
+  'pending',
+  'overloaded',
+  'shutting_down',
+  'daemon_absent',
+  'database_error',
+  'internal',
+] as const;
+export type ErrorCode = (typeof ERROR_CODES)[number];
+
+/** What a model is for. */
+export const modelKindSchema = z.enum([
+  'text',
+  'embedding',
+  'reranker',
+  'projector',
+  'adapter',
+  'unknown',
+]);
+export type ModelKind = z.output<typeof modelKindSchema>;
+
+/** Whether a model's files can be used. */
+export const modelStateSchema = z.enum([
+  'usable',
+  'incomplete',
+  'broken',
+]);
+export type ModelState = z.output<typeof modelStateSchema>;
+
+/** Where a worker's life stands. */
+export const workerStateSchema = z.enum([
+  'spawned',
+  'greeted',
+  'loading',
+  'ready',
+  'busy',
+  'draining',
+  'exited',
+  'crashed',
+]);
+export type WorkerState = z.output<typeof workerStateSchema>;
+
+/** What an event is about; also the topics of a subscription. */
+export const topicSchema = z.enum([
+  'log',
+  'model',
+  'warmup',
+]);
+export type Topic = z.output<typeof topicSchema>;
+
+/** Level of a log record. */
+export const logSeveritySchema = z.enum([
+  'trace',
+  'debug',
+  'info',
+  'warning',
+  'error',
+]);
+export type LogSeverity = z.output<typeof logSeveritySchema>;
+
+/** State of a warm-up job. */
+export const warmupStateSchema = z.enum([
+  'submitted',
+  'running',
+  'completed',
+  'failed',
+]);
+export type WarmupState = z.output<typeof warmupStateSchema>;
+
+export const errorInfoSchema = z.looseObject({
+  /** What kind of failure, from a closed list, such as "model_not_found". */
+  code: z.string().default(''),
+  /** What failed, on what, and what to do about it. */
+  message: z.string().default(''),
+  /** Where it happened, innermost first. */
+  context: z.array(z.string()).default(() => []),
+  /** Id of the request, to find it in the log. */
+  request_id: z.string().default(''),
+  /** When to try again, in milliseconds; absent when trying again does not help. */
+  retry_after_ms: z.int().optional(),
+});
+export type ErrorInfo = z.output<typeof errorInfoSchema>;
+
+export const errorBodySchema = z.looseObject({
+  /** The failure. */
+  error: errorInfoSchema.prefault({}),
+});
+export type ErrorBody = z.output<typeof errorBodySchema>;
+
+export const modelInfoSchema = z.looseObject({
+  /** Name to use in requests; unique in the catalogue. */
+  id: z.string().default(''),
+  /** What it is for. */
+  kind: modelKindSchema.default('unknown'),
+  /** Whether it can be used. */
+  state: modelStateSchema.default('usable'),
+  /** Why it cannot be used; empty when it can. */
+  problem: z.string().default(''),
+  /** First file, as an absolute path. */
+  path: z.string().default(''),
+  /** Number of files (shards). */
+  file_count: z.int().default(1),
+  /** Size of all its files, in bytes. */
+  size_bytes: z.int().default(0),
+  /** When its file was last changed: Unix time in milliseconds. */
+  modified_unix_ms: z.int().default(0),
+  /** The model's own name, from its metadata. */
+  name: z.string().default(''),
+  /** Architecture, such as "llama" or "qwen2". */
+  architecture: z.string().default(''),
+  /** Quantisation of most of its weights, such as "Q4_K". */
+  quantization: z.string().default(''),
+  /** Number of parameters. */
+  parameters: z.int().default(0),
+  /** Longest context it was trained for, in tokens; 0 when unknown. */
+  context_tokens_max: z.int().default(0),
+  /** Width of its embeddings; 0 when unknown. */
+  embedding_length: z.int().default(0),
+  /** Whether it has a chat template. */
+  has_chat_template: z.boolean().default(false),
+});
+export type ModelInfo = z.output<typeof modelInfoSchema>;
+
+export const modelListSchema = z.looseObject({
+  /** The models, sorted by id. */
+  models: z.array(modelInfoSchema).default(() => []),
+  /** Folders that were searched. */
+  folders: z.array(z.string()).default(() => []),
+  /** Whether the first scan is still under way, so that more may come. */
+  scanning: z.boolean().default(false),
+});
+export type ModelList = z.output<typeof modelListSchema>;
+
+export const settingSchema = z.looseObject({
+  /** Name of the setting, such as "context_tokens". */
+  name: z.string().default(''),
+  /** Its value as used, in text. */
+  value: z.string().default(''),
+  /** Why it has this value. */
+  reason: z.string().default(''),
+  /** Where it comes from: "derived", "config", "request" or "measured". */
+  origin: z.string().default(''),
+});
+export type Setting = z.output<typeof settingSchema>;
+
+export const residentModelSchema = z.looseObject({
+  /** Name of the model. */
+  id: z.string().default(''),
+  /** What it is for. */
+  kind: modelKindSchema.default('unknown'),
+  /** Where its worker stands. */
+  state: workerStateSchema.default('spawned'),
+  /** Share of the load that is done, 0 to 1. */
+  load_progress: z.number().default(0),
+  /** Process id of its worker. */
+  pid: z.int().default(0),
+  /** Requests under way. */
+  requests_running: z.int().default(0),
+  /** When its load began: Unix time in milliseconds. */
+  loaded_unix_ms: z.int().default(0),
+  /** How long the load took, in milliseconds; absent while it loads. */
+  load_ms: z.number().optional(),
+  /** Resident memory of its worker, in bytes; 0 when unknown. */
+  resident_bytes: z.int().default(0),
+  /** When it will be unloaded if nobody uses it: Unix time in milliseconds; absent: never. */
+  unload_unix_ms: z.int().optional(),
+  /** Why it is there, in words. */
+  reason: z.string().default(''),
+  /** What confines its worker, in words. */
+  sandbox: z.string().default(''),
+  /** The settings it runs with. */
+  settings: z.array(settingSchema).default(() => []),
+});
+export type ResidentModel = z.output<typeof residentModelSchema>;
+
+export const residentListSchema = z.looseObject({
+  /** Models that have a worker now. */
+  models: z.array(residentModelSchema).default(() => []),
+});
+export type ResidentList = z.output<typeof residentListSchema>;
+
+export const loadRequestSchema = z.looseObject({
+  /** Name of the model. */
+  model: z.string().default(''),
+  /** Only say what would be done. */
+  explain: z.boolean().default(false),
+  /** Settings to use instead of derived ones, as name=value. */
+  set: z.array(z.string()).default(() => []),
+  /** Unload after this long without use, such as "5m"; "-1" never; absent: as configured. */
+  keep_alive: z.string().optional(),
+});
+export type LoadRequest = z.output<typeof loadRequestSchema>;
+/** The same as it may be sent: what is left out has its default. */
+export type LoadRequestInput = z.input<typeof loadRequestSchema>;
+
+export const loadResultSchema = z.looseObject({
+  /** Name of the model. */
+  model: z.string().default(''),
+  /** Whether it is loaded now (false with explain). */
+  loaded: z.boolean().default(false),
+  /** Whether it was loaded before. */
+  already_loaded: z.boolean().default(false),
+  /** How long the load took, in milliseconds. */
+  load_ms: z.number().default(0),
+  /** The settings, each with its reason. */
+  settings: z.array(settingSchema).default(() => []),
+  /** The worker's command line, as it would be typed. */
+  command: z.string().default(''),
+  /** Models that were, or would be, unloaded to make room. */
+  unloads: z.array(z.string()).default(() => []),
+});
+export type LoadResult = z.output<typeof loadResultSchema>;
+
+export const unloadRequestSchema = z.looseObject({
+  /** Name of the model; absent: all. */
+  model: z.string().optional(),
+});
+export type UnloadRequest = z.output<typeof unloadRequestSchema>;
+/** The same as it may be sent: what is left out has its default. */
+export type UnloadRequestInput = z.input<typeof unloadRequestSchema>;
+
+export const unloadResultSchema = z.looseObject({
+  /** Names of the models that were unloaded. */
+  models: z.array(z.string()).default(() => []),
+  /** Resident memory that their workers held, in bytes. */
+  freed_bytes: z.int().default(0),
+});
+export type UnloadResult = z.output<typeof unloadResultSchema>;
+
+export const helloSchema = z.looseObject({
+  /** Always "hello". */
+  type: z.literal('hello'),
+  /** Wire version of the client. */
+  protocol_version: z.int32().default(0),
+  /** Name and version of the client, for the log. */
+  client: z.string().default(''),
+  /** Topics to receive; empty: none until a subscribe. */
+  topics: z.array(topicSchema).default(() => []),
+  /** Last number seen, to go on from there; absent: only what is new. */
+  resume_after: z.int().optional(),
+});
+export type Hello = z.output<typeof helloSchema>;
+/** The same as it may be sent: what is left out has its default. */
+export type HelloInput = z.input<typeof helloSchema>;
+
+export const helloReplySchema = z.looseObject({
+  /** Always "hello_reply". */
+  type: z.literal('hello_reply'),
+  /** Wire version of the daemon. */
+  protocol_version: z.int32().default(0),
+  /** Version of the daemon. */
+  version: z.string().default(''),
+  /** Number of the newest event. */
+  sequence: z.int().default(0),
+  /** Whether events between resume_after and the oldest one kept are lost. */
+  gap: z.boolean().default(false),
+});
+export type HelloReply = z.output<typeof helloReplySchema>;
+
+export const subscribeSchema = z.looseObject({
+  /** Always "subscribe". */
+  type: z.literal('subscribe'),
+  /** Topics to receive from now on. */
+  topics: z.array(topicSchema).default(() => []),
+});
+export type Subscribe = z.output<typeof subscribeSchema>;
+/** The same as it may be sent: what is left out has its default. */
+export type SubscribeInput = z.input<typeof subscribeSchema>;
+
+export const logEventSchema = z.looseObject({
+  /** When: RFC 3339 with microseconds and zone. */
+  time: z.string().default(''),
+  /** How bad. */
+  level: logSeveritySchema.default('info'),
+  /** Which part of the daemon or which worker, such as "worker.tiny". */
+  logger: z.string().default(''),
+  /** What happened, in snake_case, such as "worker_crashed". */
+  event: z.string().default(''),
+  /** One sentence for people. */
+  message: z.string().default(''),
+  /** Request it is about; absent: none. */
+  request_id: z.string().optional(),
+  /** Connection it is about; absent: none. */
+  connection_id: z.string().optional(),
+  /** Typed facts by name; text, number or truth value. */
+  fields: z.record(z.string(), z.string()).default(() => ({})),
+  /** Error code and text; absent: none. */
+  exception: z.string().optional(),
+});
+export type LogEvent = z.output<typeof logEventSchema>;
+
+export const modelEventSchema = z.looseObject({
+  /** Name of the model. */
+  model: z.string().default(''),
+  /** Where its worker stands now. */
+  state: workerStateSchema.default('spawned'),
+  /** Share of the load that is done, 0 to 1. */
+  load_progress: z.number().default(0),
+  /** Why, when it crashed or failed to load. */
+  error: errorInfoSchema.optional(),
+});
+export type ModelEvent = z.output<typeof modelEventSchema>;
+
+export const warmupEventSchema = z.looseObject({
+  /** Jobs ended. */
+  done: z.int().default(0),
+  /** Jobs in all. */
+  total: z.int().default(0),
+  /** Jobs failed. */
+  failed: z.int().default(0),
+});
+export type WarmupEvent = z.output<typeof warmupEventSchema>;
+
+export const eventSchema = z.looseObject({
+  /** Always "event". */
+  type: z.literal('event'),
+  /** Rises by one with every event of the daemon's life. */
+  sequence: z.int().default(0),
+  /** When: Unix time in milliseconds. */
+  unix_ms: z.int().default(0),
+  /** What it is about; the field of the same name is set. */
+  topic: topicSchema.default('log'),
+  /** With topic "log". */
+  log: logEventSchema.optional(),
+  /** With topic "model". */
+  model: modelEventSchema.optional(),
+  /** With topic "warmup". */
+  warmup: warmupEventSchema.optional(),
+});
+export type Event = z.output<typeof eventSchema>;
+
+export const eventErrorSchema = z.looseObject({
+  /** Always "error"; the daemon closes the socket after it. */
+  type: z.literal('error'),
+  /** The failure, such as "version_mismatch". */
+  error: errorInfoSchema.prefault({}),
+  /** Oldest and newest wire version the daemon speaks. */
+  protocol_versions: z.array(z.int32()).default(() => []),
+});
+export type EventError = z.output<typeof eventErrorSchema>;
+
+export const logPageSchema = z.looseObject({
+  /** The newest records that were asked for, oldest first. */
+  records: z.array(logEventSchema).default(() => []),
+  /** Records that were dropped because the log could not keep up. */
+  dropped: z.int().default(0),
+});
+export type LogPage = z.output<typeof logPageSchema>;
+
+export const livenessSchema = z.looseObject({
+  /** Always "live": the daemon is listening. */
+  status: z.string().default('live'),
+  /** Version of the daemon. */
+  version: z.string().default(''),
+  /** Process id of the daemon. */
+  pid: z.int32().default(0),
+  /** Time since exec, in milliseconds. */
+  uptime_ms: z.number().default(0),
+});
+export type Liveness = z.output<typeof livenessSchema>;
+
+export const readinessSchema = z.looseObject({
+  /** Whether the core is usable: every core warm-up job has completed. */
+  ready: z.boolean().default(false),
+  /** Names of core warm-up jobs that have not ended yet. */
+  pending: z.array(z.string()).default(() => []),
+  /** Names of warm-up jobs that failed; the daemon works without them, degraded. */
+  failed: z.array(z.string()).default(() => []),
+});
+export type Readiness = z.output<typeof readinessSchema>;
+
+export const warmupStatusSchema = z.looseObject({
+  /** Jobs submitted and not ended, by name. */
+  pending: z.array(z.string()).default(() => []),
+  /** Jobs that completed, by name. */
+  completed: z.array(z.string()).default(() => []),
+  /** Jobs that failed, by name. */
+  failed: z.array(z.string()).default(() => []),
+  /** Whether nothing is pending. */
+  done: z.boolean().default(false),
+});
+export type WarmupStatus = z.output<typeof warmupStatusSchema>;
+
+export const warmupCanarySchema = z.looseObject({
+  /** Name of the job. */
+  name: z.string().default(''),
+  /** Whether /readyz waits for it. */
+  core: z.boolean().default(false),
+  /** Name of the thread that ran it; empty until it ran. */
+  thread: z.string().default(''),
+  /** When it was submitted, in milliseconds since exec. */
+  submitted_ms: z.number().default(0),
+  /** When it started, in milliseconds since exec. */
+  started_ms: z.number().optional(),
+  /** When it ended, in milliseconds since exec. */
+  ended_ms: z.number().optional(),
+  /** Where it stands. */
+  state: warmupStateSchema.default('submitted'),
+  /** What failed, in words; absent when nothing did. */
+  error: z.string().optional(),
+});
+export type WarmupCanary = z.output<typeof warmupCanarySchema>;
+
+export const warmupCanariesSchema = z.looseObject({
+  /** One record a job, in the order of submission. */
+  canaries: z.array(warmupCanarySchema).default(() => []),
+});
+export type WarmupCanaries = z.output<typeof warmupCanariesSchema>;
+
+export const startupPhaseSchema = z.looseObject({
+  /** Name of the phase. */
+  name: z.string().default(''),
+  /** When it began, in milliseconds since exec. */
+  start_ms: z.number().default(0),
+  /** How long it took, in milliseconds. */
+  duration_ms: z.number().default(0),
+});
+export type StartupPhase = z.output<typeof startupPhaseSchema>;
+
+export const startupProfileSchema = z.looseObject({
+  /** The phases on the main thread before the first answer, in order. */
+  phases: z.array(startupPhaseSchema).default(() => []),
+  /** Sum of the phases, in milliseconds. */
+  total_ms: z.number().default(0),
+  /** Number of phases. */
+  count: z.int32().default(0),
+});
+export type StartupProfile = z.output<typeof startupProfileSchema>;
+
+export const startupTimelineSchema = z.looseObject({
+  /** When the process was exec'd: Unix time in milliseconds. */
+  exec_unix_ms: z.number().default(0),
+  /** When main() began, in milliseconds since exec. */
+  main_ms: z.number().default(0),
+  /** When the port began to listen, in milliseconds since exec. */
+  listen_ms: z.number().optional(),
+  /** When the first request was answered, in milliseconds since exec. */
+  first_answer_ms: z.number().optional(),
+  /** When every core warm-up job had ended, in milliseconds since exec. */
+  ready_ms: z.number().optional(),
+  /** When every warm-up job had ended, in milliseconds since exec. */
+  warm_ms: z.number().optional(),
+});
+export type StartupTimeline = z.output<typeof startupTimelineSchema>;
+
+export const laneInfoSchema = z.looseObject({
+  /** Name of the lane: interactive, normal or bulk. */
+  name: z.string().default(''),
+  /** Tasks waiting. */
+  queued: z.int().default(0),
+  /** Tasks running. */
+  running: z.int().default(0),
+  /** Tasks ended since the start. */
+  completed: z.int().default(0),
+  /** Tasks refused because the lane was full. */
+  rejected: z.int().default(0),
+});
+export type LaneInfo = z.output<typeof laneInfoSchema>;
+
+export const ioPoolStatusSchema = z.looseObject({
+  /** Threads of the pool. */
+  threads: z.int().default(0),
+  /** Most tasks that may wait in a lane. */
+  queue_limit: z.int().default(0),
+  /** The three lanes. */
+  lanes: z.array(laneInfoSchema).default(() => []),
+  /** Names of the tasks under way. */
+  running: z.array(z.string()).default(() => []),
+  /** Turns of the loop since the start. */
+  loop_turns: z.int().default(0),
+  /** Turns that stalled the loop for over 10 ms. */
+  loop_stalls: z.int().default(0),
+  /** The longest turn, in milliseconds. */
+  loop_turn_ms_max: z.number().default(0),
+});
+export type IoPoolStatus = z.output<typeof ioPoolStatusSchema>;
+
+export const serverConfigSchema = z.looseObject({
+  /** Address to listen on. Anything but loopback needs an API key. */
+  host: z.string().default('127.0.0.1'),
+  /** Port to listen on; 0 picks a free one. */
+  port: z.int().default(46453),
+  /** Unix socket to listen on as well; empty: none. */
+  unix_path: z.string().default(''),
+  /** More host names that requests may name in their Host header. */
+  allowed_hosts: z.array(z.string()).default(() => []),
+  /** Web origins that may call the daemon besides its own, such as "http://localhost:3000". */
+  allowed_origins: z.array(z.string()).default(() => []),
+  /** Whether requests from this machine need an API key, too. */
+  require_key: z.boolean().default(false),
+  /** Most connections at once. */
+  connections_max: z.int().default(512),
+  /** Largest request body, in bytes. */
+  body_bytes_max: z.int().default(67108864),
+  /** Longest wait for running requests at the stop, such as "10s". */
+  drain_timeout: z.string().default('10s'),
+});
+export type ServerConfig = z.output<typeof serverConfigSchema>;
+
+export const modelsConfigSchema = z.looseObject({
+  /** Folders with models; the data folder's models/ is always one of them. */
+  folders: z.array(z.string()).default(() => []),
+  /** Unload a model after this long without use; "-1": never. */
+  keep_alive: z.string().default('5m'),
+});
+export type ModelsConfig = z.output<typeof modelsConfigSchema>;
+
+export const textConfigSchema = z.looseObject({
+  /** Path of llama-server; empty: found in PATH. */
+  llama_server: z.string().default(''),
+  /** Processor threads for a model; 0: derived from the machine. */
+  threads: z.int().default(0),
+  /** Context for each request in tokens; 0: derived from model and memory. */
+  context_tokens: z.int().default(0),
+  /** Requests that a model answers at once; 0: derived. */
+  parallel: z.int().default(0),
+  /** Longest load of a model before it counts as hung, such as "10m". */
+  load_timeout: z.string().default('10m'),
+  /** Confine workers with Landlock and seccomp where the kernel can. */
+  sandbox: z.boolean().default(true),
+});
+export type TextConfig = z.output<typeof textConfigSchema>;
+
+export const logConfigSchema = z.looseObject({
+  /** Least level to keep: trace, debug, info, warning or error. */
+  level: z.string().default('info'),
+  /** Form on the terminal: auto, text or json. Files are always JSON lines. */
+  format: z.string().default('auto'),
+  /** Size at which the log file is rotated, in bytes. */
+  file_bytes_max: z.int().default(10485760),
+  /** Rotated files to keep. */
+  files_max: z.int().default(5),
+  /** Records kept in memory for clients. */
+  ring_records_max: z.int().default(2000),
+});
+export type LogConfig = z.output<typeof logConfigSchema>;
+
+export const configSchema = z.looseObject({
+  /** How the daemon listens. */
+  server: serverConfigSchema.prefault({}),
+  /** Where models are and how long they stay. */
+  models: modelsConfigSchema.prefault({}),
+  /** How text models run. */
+  text: textConfigSchema.prefault({}),
+  /** What is logged and how. */
+  log: logConfigSchema.prefault({}),
+});
+export type Config = z.output<typeof configSchema>;
+
+/** What a client sends over the WebSocket of events. */
+export const clientMessageSchema = z.discriminatedUnion('type', [
+  helloSchema,
+  subscribeSchema,
+]);
+export type ClientMessage = z.output<typeof clientMessageSchema>;
+
+/** What the daemon sends over the WebSocket of events. */
+export const daemonMessageSchema = z.discriminatedUnion('type', [
+  helloReplySchema,
+  eventSchema,
+  eventErrorSchema,
+]);
+export type DaemonMessage = z.output<typeof daemonMessageSchema>;
+
+/** The native routes that answer with JSON, by name. */
+export const ROUTES = {
+  /** Whether the daemon is listening. */
+  livez: {
+    method: 'GET',
+    path: '/livez',
+    answer: livenessSchema,
+  },
+  /** Whether the core is usable. */
+  readyz: {
+    method: 'GET',
+    path: '/readyz',
+    answer: readinessSchema,
+  },
+  /** Warm-up jobs by state. */
+  warmup_status: {
+    method: 'GET',
+    path: '/api/warmup_status',
+    answer: warmupStatusSchema,
+  },
+  /** Warm-up jobs by state, once all have ended. */
+  warmup_wait: {
+    method: 'GET',
+    path: '/api/warmup_wait',
+    answer: warmupStatusSchema,
+  },
+  /** A record of each warm-up job. */
+  warmup_canaries: {
+    method: 'GET',
+    path: '/api/warmup_canaries',
+    answer: warmupCanariesSchema,
+  },
+  /** What the main thread did before the first answer. */
+  startup_profile: {
+    method: 'GET',
+    path: '/api/startup_profile',
+    answer: startupProfileSchema,
+  },
+  /** When the start reached what, counted from exec. */
+  startup_timeline: {
+    method: 'GET',
+    path: '/api/startup_timeline',
+    answer: startupTimelineSchema,
+  },
+  /** The pool's lanes and the loop's stalls. */
+  io_pool_status: {
+    method: 'GET',
+    path: '/api/io_pool_status',
+    answer: ioPoolStatusSchema,
+  },
+  /** Models of the catalogue, usable or not. */
+  list_models: {
+    method: 'GET',
+    path: '/api/v1/models',
+    answer: modelListSchema,
+  },
+  /** Search the folders again, then list the models. */
+  scan_models: {
+    method: 'POST',
+    path: '/api/v1/scan',
+    answer: modelListSchema,
+  },
+  /** Models that have a worker now. */
+  list_residents: {
+    method: 'GET',
+    path: '/api/v1/ps',
+    answer: residentListSchema,
+  },
+  /** Load a model, or explain how it would be loaded. */
+  load_model: {
+    method: 'POST',
+    path: '/api/v1/load',
+    request: loadRequestSchema,
+    answer: loadResultSchema,
+  },
+  /** Unload a model, or all. */
+  unload_model: {
+    method: 'POST',
+    path: '/api/v1/unload',
+    request: unloadRequestSchema,
+    answer: unloadResultSchema,
+  },
+  /** Newest log records. */
+  list_logs: {
+    method: 'GET',
+    path: '/api/v1/logs',
+    answer: logPageSchema,
+  },
+} as const;
