@@ -1,0 +1,79 @@
+// What a handler gets: the exchange, the request's identity and log, and the parts of the daemon it
+// may use. Built once a request by the router; lives until the handler returns. Loop thread only.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+
+#include "base/lanes.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "http/client.h"
+#include "http/server.h"
+#include "protocol/config.h"
+
+namespace ingle::catalog {
+class Catalog;
+}
+namespace ingle::engines {
+class TextHost;
+}
+namespace ingle::insight {
+class EventBus;
+class LogHub;
+class Startup;
+}  // namespace ingle::insight
+namespace ingle::platform {
+class AsioLoop;
+}
+
+namespace ingle::api {
+
+class KeyRing;
+
+// Requests answered since the start.
+struct Traffic {
+  std::array<std::uint64_t, 6> by_status_class{};  // index: first digit of the status; 0: dropped
+};
+
+// The parts of the daemon, owned by daemon/; all outlive every call.
+struct Parts {
+  platform::AsioLoop& loop;
+  base::Lanes& lanes;
+  const protocol::Config& config;
+  catalog::Catalog& catalog;
+  engines::TextHost& texts;
+  http::Client& client;
+  insight::LogHub& logs;
+  insight::EventBus& events;
+  insight::Startup& startup;
+  KeyRing& keys;
+  Traffic& traffic;
+  base::CancelToken stopping;  // what waits without end (event sockets) ends with it
+};
+
+// Whose shape errors and authentication answers take.
+enum class Surface { native, openai };
+
+struct Call {
+  http::Exchange& exchange;
+  Parts& parts;
+  Surface surface;
+  std::string request_id;
+  base::Logger log;
+  // The variable part of the route's path ("{id}"), decoded; empty when it has none.
+  std::string path_tail{};
+  // Status of the answer; 0 until one has begun.
+  int status_sent = 0;
+
+  // The whole answer, or the head of a stream, with the headers every answer has (request id,
+  // protocol version, cross-origin permission). Errors: cancelled (the client is gone).
+  base::Task<base::Status> respond(http::Response response);
+  base::Task<base::Status> begin_stream(http::Response head);
+  // 200 with this JSON text.
+  base::Task<base::Status> respond_json(std::string json);
+  base::Task<base::Status> respond_error(const base::Error& error);
+};
+
+}  // namespace ingle::api

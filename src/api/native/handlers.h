@@ -1,0 +1,21 @@
+// ingle's own surface under /api/v1: models, workers, logs, events, metrics. Bodies are the wire
+// structs of protocol/.
+#pragma once
+
+#include "api/call.h"
+
+namespace ingle::api::native {
+
+base::Task<base::Status> list_models(Call& call);
+base::Task<base::Status> scan_models(Call& call);
+base::Task<base::Status> list_residents(Call& call);
+base::Task<base::Status> load_model(Call& call);
+base::Task<base::Status> unload_model(Call& call);
+// ?count= (200, at most the ring's size), ?level=, ?grep=
+base::Task<base::Status> list_logs(Call& call);
+base::Task<base::Status> openapi(Call& call);
+base::Task<base::Status> metrics(Call& call);
+// WebSocket: see protocol/events.h and docs/protocol.md.
+base::Task<base::Status> events(Call& call);
+
+}  // namespace ingle::api::native

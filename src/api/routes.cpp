@@ -1,0 +1,44 @@
+// Every route of every surface, in one table.
+#include <array>
+
+#include "api/native/handlers.h"
+#include "api/openai/handlers.h"
+#include "api/router.h"
+#include "api/start/handlers.h"
+
+namespace ingle::api {
+namespace {
+
+using enum http::Method;
+using enum Surface;
+
+constexpr std::array kRoutes{
+    Route{get, "/livez", native, start::livez, Access::open},
+    Route{get, "/readyz", native, start::readyz, Access::open},
+    Route{get, "/api/warmup_status", native, start::warmup_status},
+    Route{get, "/api/warmup_wait", native, start::warmup_wait},
+    Route{get, "/api/warmup_canaries", native, start::warmup_canaries},
+    Route{get, "/api/startup_profile", native, start::startup_profile},
+    Route{get, "/api/startup_timeline", native, start::startup_timeline},
+    Route{get, "/api/io_pool_status", native, start::io_pool_status},
+    Route{get, "/api/v1/models", native, native::list_models},
+    Route{post, "/api/v1/scan", native, native::scan_models},
+    Route{get, "/api/v1/ps", native, native::list_residents},
+    Route{post, "/api/v1/load", native, native::load_model},
+    Route{post, "/api/v1/unload", native, native::unload_model},
+    Route{get, "/api/v1/logs", native, native::list_logs},
+    Route{get, "/api/v1/events", native, native::events},
+    Route{get, "/api/v1/openapi.json", native, native::openapi},
+    Route{get, "/metrics", native, native::metrics},
+    Route{get, "/v1/models", openai, openai::list_models},
+    Route{get, "/v1/models/{...}", openai, openai::get_model},
+    Route{post, "/v1/chat/completions", openai, openai::chat_completions},
+    Route{post, "/v1/completions", openai, openai::completions},
+    Route{post, "/v1/embeddings", openai, openai::embeddings},
+};
+
+}  // namespace
+
+std::span<const Route> routes() { return kRoutes; }
+
+}  // namespace ingle::api

@@ -1,0 +1,228 @@
+#include "daemon/daemon.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <format>
+
+#include "base/bytes.h"
+#include "cli/lease.h"
+#include "platform/system.h"
+#include "protocol/json.h"
+#include "supervisor/lease.h"
+
+namespace ingle::daemon {
+namespace {
+
+using base::ErrorCode;
+using insight::WarmupNeed;
+using insight::WarmupRun;
+
+std::vector<std::filesystem::path> model_folders(const Setup& setup) {
+  std::vector<std::filesystem::path> out{setup.home.models()};
+  for (const auto& folder : setup.config.values.models.folders)
+    out.push_back(std::filesystem::absolute(folder));
+  return out;
+}
+
+// Ranges were checked when the configuration was loaded.
+base::Micros duration_of(const std::string& text) { return base::parse_duration(text).value(); }
+
+engines::TextHostOptions text_options(const Setup& setup) {
+  const auto environment = platform::process_environment();
+  return {.run_folder = setup.home.run,
+          .lease_folder = setup.home.workers(),
+          .text = setup.config.values.text,
+          .keep_alive = duration_of(setup.config.values.models.keep_alive),
+          .path_variable = environment("PATH").value_or("/usr/local/bin:/usr/bin:/bin"),
+          .environment = engines::worker_environment(environment)};
+}
+
+http::ServerLimits server_limits(const protocol::ServerConfig& config) {
+  http::ServerLimits limits;
+  limits.connections_max = static_cast<std::size_t>(config.connections_max);
+  limits.body_bytes_max = static_cast<std::uint64_t>(config.body_bytes_max);
+  return limits;
+}
+
+std::string url_of(const std::string& host, std::uint16_t port) {
+  // A wildcard address is no address to call.
+  const bool wildcard = host == "0.0.0.0" || host == "::";
+  const std::string name = wildcard ? (host == "::" ? "::1" : "127.0.0.1") : host;
+  const bool v6 = name.find(':') != std::string::npos && !name.starts_with('[');
+  return std::format("http://{}:{}", v6 ? "[" + name + "]" : name, port);
+}
+
+}  // namespace
+
+Daemon::Daemon(const Setup& setup, platform::Files& files, const base::Clock& clock,
+               insight::LogHub& logs, insight::Startup& startup)
+    : setup_(setup),
+      config_(setup.config.values),
+      files_(files),
+      clock_(clock),
+      logs_(logs),
+      startup_(startup),
+      log_(logs, clock, "daemon"),
+      loop_(clock,
+            [this](const platform::Stall& stall) {
+              log_.warning("loop_stall", "the loop was held up",
+                           {{"what", std::string(stall.what)},
+                            {"wall_ms", static_cast<double>(stall.wall.count()) / 1000},
+                            {"cpu_ms", static_cast<double>(stall.cpu.count()) / 1000}});
+            }),
+      lanes_({}),
+      storage_(storage::Storage::create(setup.home.database_file(), loop_, log_.named("storage"))),
+      processes_(platform::create_processes(loop_, lanes_)),
+      client_(http::Client::create(loop_, {})),
+      catalog_(catalog::Catalog::create({.folders = model_folders(setup)}, files, *storage_, lanes_,
+                                        loop_, log_.named("catalog"))),
+      events_(clock),
+      texts_(engines::create_text_host(
+          text_options(setup),
+          {.loop = loop_,
+           .lanes = lanes_,
+           .processes = *processes_,
+           .client = *client_,
+           .files = files,
+           .find = [this](std::string_view name) { return catalog_->find(name); },
+           .machine = [] { return platform::read_machine(); },
+           .on_event = [this](const protocol::ModelEvent& event) { events_.publish(event); },
+           .log = log_.named("engines")})),
+      keys_(*storage_),
+      parts_{.loop = loop_,
+             .lanes = lanes_,
+             .config = config_,
+             .catalog = *catalog_,
+             .texts = *texts_,
+             .client = *client_,
+             .logs = logs,
+             .events = events_,
+             .startup = startup,
+             .keys = keys_,
+             .traffic = traffic_,
+             .stopping = stopping_.token()},
+      router_(parts_, log_.named("api")),
+      server_(http::Server::create(loop_, router_, server_limits(config_.server))) {
+  follow();
+}
+
+void Daemon::follow() {
+  logs_.set_follower([this](const base::LogRecord& record) {
+    loop_.post(
+        [this, event = insight::to_wire(record)]() mutable { events_.publish(std::move(event)); });
+  });
+  startup_.set_observer([this](const protocol::WarmupStatus& status) {
+    const auto failed = static_cast<std::int64_t>(status.failed.size());
+    const auto done = static_cast<std::int64_t>(status.completed.size()) + failed;
+    events_.publish(
+        protocol::WarmupEvent{.done = done,
+                              .total = done + static_cast<std::int64_t>(status.pending.size()),
+                              .failed = failed});
+  });
+}
+
+base::Status Daemon::listen() {
+  const auto& config = config_.server;
+  TRY_ASSIGN(
+      const std::uint16_t port,
+      server_->listen({.host = config.host, .port = static_cast<std::uint16_t>(config.port)}));
+  if (!config.unix_path.empty()) TRY(server_->listen_unix(config.unix_path));
+  url_ = url_of(config.host, port);
+  startup_.mark_listening();
+  return {};
+}
+
+void Daemon::run() {
+  signals_ = platform::watch_signals(loop_, {SIGTERM, SIGINT, SIGHUP},
+                                     [this](int number) { on_signal(number); });
+  startup_.start_warmup(warmup_jobs(), loop_, lanes_, log_.named("warmup"));
+  loop_.run();
+}
+
+std::vector<insight::WarmupJob> Daemon::warmup_jobs() {
+  return {
+      {"lease", WarmupNeed::core, [this](WarmupRun& run) { return write_lease(run); }},
+      {"leftovers", WarmupNeed::core,
+       [this](WarmupRun& run) -> base::Task<base::Status> {
+         co_return co_await run.on_lane(base::Lane::interactive, [this]() -> base::Status {
+           TRY(supervisor::reap_leftovers(setup_.home.workers(), files_, *processes_,
+                                          log_.named("supervisor")));
+           return {};
+         });
+       }},
+      {"database", WarmupNeed::core,
+       [this](WarmupRun& run) -> base::Task<base::Status> {
+         run.runs_on("ingle-storage");
+         co_return co_await storage_->opened();
+       }},
+      {"keys", WarmupNeed::core,
+       [this](WarmupRun& run) -> base::Task<base::Status> {
+         run.runs_on("ingle-storage");
+         co_return co_await keys_.load();
+       }},
+      {"catalogue", WarmupNeed::core,
+       [this](WarmupRun& run) -> base::Task<base::Status> {
+         run.runs_on("ingle-storage");
+         co_return co_await catalog_->load_known();
+       }},
+      {"scan", WarmupNeed::optional,
+       [this](WarmupRun& run) -> base::Task<base::Status> {
+         run.runs_on("ingle-pool");
+         co_return co_await catalog_->scan();
+       }},
+      {"engine", WarmupNeed::optional, [this](WarmupRun& run) { return find_engine(run); }},
+  };
+}
+
+// Says where it listens only when the command line can find it there, too.
+base::Task<base::Status> Daemon::write_lease(WarmupRun& run) {
+  co_return co_await run.on_lane(base::Lane::interactive, [this]() -> base::Status {
+    const cli::Lease lease{.pid = getpid(),
+                           .started_at = std::format(
+                               "{:%FT%TZ}", std::chrono::floor<base::Seconds>(clock_.wall_now())),
+                           .boot_id = platform::read_boot_id(),
+                           .url = url_};
+    const protocol::Json json = protocol::Json::Object{{"pid", lease.pid},
+                                                       {"started_at", lease.started_at},
+                                                       {"boot_id", lease.boot_id},
+                                                       {"url", lease.url}};
+    TRY(files_.write_atomic(setup_.home.lease_file(), protocol::print_json(json)));
+    std::printf("ingle %s listening on %s\n", INGLE_VERSION, url_.c_str());
+    std::fflush(stdout);
+    return {};
+  });
+}
+
+base::Task<base::Status> Daemon::find_engine(WarmupRun& run) {
+  co_return co_await run.on_lane(base::Lane::normal, [this]() -> base::Status {
+    const auto& given = config_.text.llama_server;
+    TRY_ASSIGN(const auto path,
+               platform::find_executable(
+                   given.empty() ? "llama-server" : given,
+                   platform::process_environment()("PATH").value_or("/usr/bin:/bin")));
+    log_.info("engine_found", "text engine: " + path);
+    return {};
+  });
+}
+
+void Daemon::on_signal(int number) {
+  if (stopping_.cancelled()) {  // asked twice: at once
+    log_.warning("stop_forced", "asked to stop again: ending without waiting");
+    loop_.stop();
+    return;
+  }
+  log_.info("stopping", std::format("stopping on signal {} ({})", number, strsignal(number)));
+  stopping_.cancel();
+  scope_.spawn(stop());
+}
+
+base::Task<void> Daemon::stop() {
+  server_->stop_accepting();
+  co_await server_->drain(duration_of(config_.server.drain_timeout));
+  co_await texts_->shut_down();
+  loop_.stop();
+}
+
+}  // namespace ingle::daemon

@@ -1,0 +1,76 @@
+// Daemon: every part, built once and wired together; the only place where all of them meet.
+// Built on the main thread, which then is the loop.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "api/call.h"
+#include "api/keyring.h"
+#include "api/router.h"
+#include "base/lanes.h"
+#include "base/log.h"
+#include "catalog/catalog.h"
+#include "daemon/setup.h"
+#include "engines/text_host.h"
+#include "http/client.h"
+#include "http/server.h"
+#include "insight/event_bus.h"
+#include "insight/log_hub.h"
+#include "insight/startup.h"
+#include "platform/asio_loop.h"
+#include "platform/process.h"
+#include "platform/signals.h"
+#include "storage/storage.h"
+
+namespace ingle::daemon {
+
+class Daemon {
+ public:
+  // All outlive the daemon.
+  Daemon(const Setup& setup, platform::Files& files, const base::Clock& clock,
+         insight::LogHub& logs, insight::Startup& startup);
+  Daemon(const Daemon&) = delete;
+  Daemon& operator=(const Daemon&) = delete;
+
+  // Opens the sockets. Errors: those of http::Server.
+  base::Status listen();
+  // Runs the loop until a signal has stopped it and all is in order.
+  void run();
+
+ private:
+  std::vector<insight::WarmupJob> warmup_jobs();
+  base::Task<base::Status> write_lease(insight::WarmupRun& run);
+  base::Task<base::Status> find_engine(insight::WarmupRun& run);
+  void follow();  // logs, models and warm-up become events
+  void on_signal(int number);
+  base::Task<void> stop();
+
+  const Setup& setup_;
+  const protocol::Config& config_;
+  platform::Files& files_;
+  const base::Clock& clock_;
+  insight::LogHub& logs_;
+  insight::Startup& startup_;
+  base::Logger log_;
+
+  platform::AsioLoop loop_;
+  base::LanePool lanes_;
+  std::unique_ptr<storage::Storage> storage_;
+  std::unique_ptr<platform::Processes> processes_;
+  std::unique_ptr<http::Client> client_;
+  std::unique_ptr<catalog::Catalog> catalog_;
+  insight::EventBus events_;
+  std::unique_ptr<engines::TextHost> texts_;
+  api::KeyRing keys_;
+  api::Traffic traffic_;
+  base::CancelSource stopping_;
+  api::Parts parts_;
+  api::Router router_;
+  std::unique_ptr<http::Server> server_;
+  std::unique_ptr<platform::SignalWatch> signals_;
+  base::TaskScope scope_;
+  std::string url_;
+};
+
+}  // namespace ingle::daemon
