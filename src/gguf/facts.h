@@ -1,5 +1,7 @@
 // ModelFacts: what a GGUF header says about its model, typed, for any architecture (through its
-// "${arch}." keys). Plain values, no views. Pure.
+// "${arch}." keys). Plain values, no views. Pure. The texts are the file's own: untrusted, of any
+// length up to Limits and perhaps not UTF-8; only the architecture is known to be a plain word.
+// An absent fact is 0, empty or the default beside it.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +20,7 @@ struct ModelFacts {
   std::string quantization{};  // type of most weight bytes, such as "Q4_K"
   std::uint64_t parameters = 0;
   std::uint64_t weight_bytes = 0;           // all tensors
-  std::uint64_t expert_bytes = 0;           // tensors of mixture-of-experts feed-forwards
+  std::uint64_t expert_bytes = 0;           // of it, experts' feed-forwards
   std::uint64_t embedding_table_bytes = 0;  // token embedding and output head
   std::uint32_t layers = 0;
   std::uint32_t embedding_length = 0;
@@ -44,10 +46,16 @@ struct ModelFacts {
   double kv_bytes_per_token(double key_bytes, double value_bytes) const;
 };
 
+inline constexpr std::uint32_t kLayersMax = 4096;
+
+// Errors: malformed (no architecture, a key of the wrong type or out of range), limit_exceeded
+// (more than kLayersMax layers). A later shard of a split model needs no architecture: its metadata
+// is in the first.
 base::Result<ModelFacts> facts_of(const Header& header);
 
-// Maps the file, parses it and copies the facts out. Blocking.
-// Errors: those of MappedFile::open and parse, with the path in the message.
+// Maps the file, parses it, copies the facts out and unmaps it. Blocking. Another process that cuts
+// the file off in that moment ends this one (SIGBUS): the mapping lasts only as long as the
+// parsing. Errors: those of MappedFile::open and parse, with the path in the message.
 base::Result<ModelFacts> read_facts(const std::filesystem::path& path);
 
 }  // namespace ingle::gguf

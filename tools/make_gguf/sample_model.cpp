@@ -108,6 +108,7 @@ class Sample {
     writer_.add("tokenizer.ggml.bos_token_id", vocabulary_->end_of_text);
     writer_.add("tokenizer.ggml.eos_token_id", vocabulary_->im_end);
     writer_.add("tokenizer.ggml.padding_token_id", vocabulary_->end_of_text);
+    if (bert) writer_.add("tokenizer.ggml.token_type_count", std::uint32_t{2});
     writer_.add("tokenizer.ggml.add_bos_token", bert);
     writer_.add("tokenizer.ggml.add_eos_token", bert);
     if (bert)
