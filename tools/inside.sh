@@ -33,7 +33,7 @@ case "$cmd" in
     exec node bench/run.mjs "$@" ;;
   fuzz) exec bash fuzz/run.sh "$@" ;;
   fmt)
-    git ls-files -co --exclude-standard '*.h' '*.cpp' | xargs -r clang-format -i ;;
+    git ls-files -co --exclude-standard '*.h' '*.cpp' '*.c' | xargs -r clang-format -i ;;
   gen)
     build dev --target ingle-protogen
     exec build/dev/bin/ingle-protogen write . ;;

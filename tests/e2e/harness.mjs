@@ -44,22 +44,11 @@ const SAMPLES = {
   'tiny-qwen2': ['tiny-qwen2'],
   embedding: ['embedding'],
   reranker: ['reranker'],
-  slow: [
-    '--arch',
-    'llama',
-    '--layers',
-    '8',
-    '--embd',
-    '512',
-    '--ffn',
-    '1536',
-    '--ctx',
-    '8192',
-    '--type',
-    'f16',
-    '--name',
-    'slow',
-  ],
+  bench150m: ['bench150m'],
+  vocab150k: ['vocab150k'],
+  slow: '--arch llama --layers 8 --embd 512 --ffn 1536 --ctx 8192 --type f16 --name slow'.split(
+    ' ',
+  ),
 };
 
 // Path of a sample, made once per build of the tool.
@@ -68,6 +57,7 @@ export function sample(name) {
   const folder = join(BUILD, 'test-models', String(Math.floor(statSync(tool).mtimeMs)));
   const path = join(folder, `${name}.gguf`);
   if (!existsSync(path)) {
+    if (!existsSync(folder)) rmSync(dirname(folder), { recursive: true, force: true });
     mkdirSync(folder, { recursive: true });
     const temporary = `${path}.${process.pid}`;
     execFileSync(tool, [...SAMPLES[name], '--out', temporary]);

@@ -35,12 +35,12 @@ static void* real_function(const char* name) {
 }
 
 // WATCH(type, name, (parameters), (arguments), detail): a wrapper with a fixed signature.
-#define WATCH(type, name, parameters, arguments, detail)          \
-  type name parameters {                                          \
-    static type(*real) parameters;                                \
-    if (!real) real = (type(*) parameters)real_function(#name);   \
-    record(#name, detail);                                        \
-    return real arguments;                                        \
+#define WATCH(type, name, parameters, arguments, detail)        \
+  type name parameters {                                        \
+    static type(*real) parameters;                              \
+    if (!real) real = (type(*) parameters)real_function(#name); \
+    record(#name, detail);                                      \
+    return real arguments;                                      \
   }
 
 // Those with an optional mode.
@@ -71,7 +71,6 @@ WATCH_OPEN(open)
 WATCH_OPEN(open64)
 WATCH_OPENAT(openat)
 WATCH_OPENAT(openat64)
-
 
 WATCH(FILE*, fopen, (const char* path, const char* mode), (path, mode), path)
 WATCH(FILE*, fopen64, (const char* path, const char* mode), (path, mode), path)
@@ -126,8 +125,7 @@ WATCH(void*, gethostbyname, (const char* name), (name), name)
 
 struct sqlite3;
 struct sqlite3_stmt;
-WATCH(int, sqlite3_open_v2,
-      (const char* path, struct sqlite3** to, int flags, const char* module),
+WATCH(int, sqlite3_open_v2, (const char* path, struct sqlite3** to, int flags, const char* module),
       (path, to, flags, module), path)
 WATCH(int, sqlite3_prepare_v2,
       (struct sqlite3 * db, const char* sql, int size, struct sqlite3_stmt** to, const char** rest),
