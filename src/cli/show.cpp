@@ -164,7 +164,9 @@ std::string scalar_text(const gguf::Value& value) {
     return std::format("{}", *number);
   if (const auto* number = std::get_if<std::int64_t>(&value.data))
     return std::format("{}", *number);
-  return std::format("{}", value.as_number().value_or(0));
+  const double number = value.as_number().value_or(0);
+  return value.type == gguf::ValueType::f32 ? std::format("{}", static_cast<float>(number))
+                                            : std::format("{}", number);
 }
 
 std::string array_text(const gguf::ArrayView& array) {
