@@ -65,9 +65,13 @@ AsioLoop::~AsioLoop() = default;
 
 void AsioLoop::run() {
   impl_->thread = std::this_thread::get_id();
-  const auto guard = boost::asio::make_work_guard(impl_->context);
-  impl_->context.run();
-  impl_->context.restart();  // after, not before: a stop() that came first must count
+  {
+    const auto guard = boost::asio::make_work_guard(impl_->context);
+    impl_->context.run();
+  }
+  // After the run, not before it, because a stop() that came first must count; and after the guard,
+  // which stops the context when it was the last work.
+  impl_->context.restart();
 }
 
 void AsioLoop::stop() { impl_->context.stop(); }

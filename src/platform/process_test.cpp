@@ -243,7 +243,7 @@ TEST_F(ProcessTest, may_be_destroyed_inside_its_callbacks) {
 
 TEST_F(ProcessTest, measures_memory_while_it_lives) {
   std::string line;
-  const auto child = start(shell("echo up; exec sleep 1000"), line);
+  const auto child = start(shell("echo up; sleep 1000; true"), line);
   const auto bytes = real_.run(child->resident_bytes());
   ASSERT_TRUE(bytes) << bytes.error().text();
   EXPECT_GT(*bytes, 100'000U);
