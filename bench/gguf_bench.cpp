@@ -1,11 +1,14 @@
 // gguf_bench FILE N: reads the metadata of a GGUF file N times, every string of every array
 // included, and prints the milliseconds of each time, one a line. bench/gguf_python.py does the
 // same work with python3-gguf.
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <print>
+#include <string_view>
+#include <vector>
 
 #include "gguf/facts.h"
 #include "gguf/reader.h"
@@ -40,6 +43,7 @@ int main(int argc, char** argv) {
     std::println(stderr, "usage: gguf_bench FILE N");
     return 2;
   }
+  std::vector<double> all_ms;
   for (int i = 0; i < times; ++i) {
     const auto start = std::chrono::steady_clock::now();
     const auto bytes = read_once(argv[1]);
@@ -49,7 +53,10 @@ int main(int argc, char** argv) {
       return 1;
     }
     if (*bytes == 0) return 1;  // keeps the reading from being optimised away
-    std::println("{:.3f}", took.count());
+    all_ms.push_back(took.count());
   }
+  std::ranges::sort(all_ms);
+  std::println(R"({{"rounds": {}, "median_ms": {:.4f}, "min_ms": {:.4f}}})", times,
+               all_ms[all_ms.size() / 2], all_ms.front());
   return 0;
 }
