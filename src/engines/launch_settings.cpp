@@ -1,15 +1,12 @@
 #include "engines/launch_settings.h"
 
 #include <algorithm>
-#include <array>
-#include <charconv>
 #include <cmath>
 #include <format>
 #include <map>
-#include <optional>
-#include <span>
 
 #include "base/bytes.h"
+#include "engines/setting_rules.h"
 
 namespace ingle::engines {
 namespace {
@@ -17,118 +14,6 @@ namespace {
 using base::ErrorCode;
 using base::fail;
 using protocol::ModelKind;
-
-struct KvType {
-  std::string_view name;
-  double bytes;  // per element
-};
-
-// Blocks of 32 elements with their scales, as in ggml.
-constexpr std::array kKvTypes{
-    KvType{"f16", 2},          KvType{"bf16", 2},         KvType{"f32", 4},
-    KvType{"q8_0", 34.0 / 32}, KvType{"q5_1", 24.0 / 32}, KvType{"q5_0", 22.0 / 32},
-    KvType{"q4_1", 20.0 / 32}, KvType{"q4_0", 18.0 / 32}, KvType{"iq4_nl", 18.0 / 32},
-};
-constexpr std::uint32_t kKvBlock = 32;
-constexpr std::array<std::string_view, 3> kFlashWords{"auto", "on", "off"};
-constexpr std::array<std::string_view, 2> kSwitchWords{"on", "off"};
-constexpr std::array<std::string_view, 2> kLayerWords{"auto", "all"};
-
-enum class ValueKind { number, kv_type, flash, layers, on_off };
-
-struct SettingRule {
-  std::string_view name;
-  ValueKind kind;
-  std::int64_t least = 0;
-  std::int64_t most = 0;
-};
-
-constexpr std::array kRules{
-    SettingRule{"threads", ValueKind::number, 1, 1024},
-    SettingRule{"threads_batch", ValueKind::number, 1, 1024},
-    SettingRule{"context_tokens", ValueKind::number, 64, 16 << 20},
-    SettingRule{"parallel", ValueKind::number, 1, 256},
-    SettingRule{"kv_type_k", ValueKind::kv_type},
-    SettingRule{"kv_type_v", ValueKind::kv_type},
-    SettingRule{"flash_attention", ValueKind::flash},
-    SettingRule{"gpu_layers", ValueKind::layers, 0, 10'000},
-    SettingRule{"batch_tokens", ValueKind::number, 1, 1 << 20},
-    SettingRule{"ubatch_tokens", ValueKind::number, 1, 1 << 20},
-    SettingRule{"cache_ram_mib", ValueKind::number, 0, 1 << 24},
-    SettingRule{"mmap", ValueKind::on_off},
-};
-
-const KvType* find_kv_type(std::string_view name) {
-  const auto* found = std::ranges::find(kKvTypes, name, &KvType::name);
-  return found == kKvTypes.end() ? nullptr : found;
-}
-
-bool is_quantised(std::string_view kv_type) {
-  return !kv_type.starts_with("f") && !kv_type.starts_with("bf");
-}
-
-std::optional<std::int64_t> parse_number(std::string_view text) {
-  std::int64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  return value;
-}
-
-std::string joined(std::span<const std::string_view> words) {
-  std::string out;
-  for (const auto word : words) out += std::string(out.empty() ? "" : ", ") + std::string(word);
-  return out;
-}
-
-base::Status check_value(const SettingRule& rule, std::string_view value) {
-  const auto refuse = [&](const std::string& expected) {
-    return fail(
-        ErrorCode::invalid_argument,
-        std::format("setting {}={} is not valid: it must be {}", rule.name, value, expected));
-  };
-  const auto number = parse_number(value);
-  const bool in_range = number && *number >= rule.least && *number <= rule.most;
-  const auto range = [&] { return std::format("a number from {} to {}", rule.least, rule.most); };
-  switch (rule.kind) {
-    case ValueKind::number:
-      if (!in_range) return refuse(range());
-      break;
-    case ValueKind::kv_type:
-      if (find_kv_type(value) == nullptr) {
-        std::vector<std::string_view> names;
-        for (const auto& type : kKvTypes) names.push_back(type.name);
-        return refuse("one of " + joined(names));
-      }
-      break;
-    case ValueKind::flash:
-      if (!std::ranges::contains(kFlashWords, value))
-        return refuse("one of " + joined(kFlashWords));
-      break;
-    case ValueKind::layers:
-      if (!in_range && !std::ranges::contains(kLayerWords, value))
-        return refuse("auto, all, or " + range());
-      break;
-    case ValueKind::on_off:
-      if (!std::ranges::contains(kSwitchWords, value)) return refuse("on or off");
-      break;
-  }
-  return {};
-}
-
-std::size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t corner = row[0];
-    row[0] = i;
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::size_t change = corner + (a[i - 1] == b[j - 1] ? 0 : 1);
-      corner = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, change});
-    }
-  }
-  return row.back();
-}
 
 // Contexts in steps that are coarser the larger they are.
 std::int64_t floor_context(double tokens) {
@@ -171,8 +56,8 @@ class Deriver {
   bool embeds() const { return kind_ == ModelKind::embedding || kind_ == ModelKind::reranker; }
 
   double kv_bytes(std::int64_t tokens) const {
-    return facts_.kv_bytes_per_token(find_kv_type(out_.kv_type_k)->bytes,
-                                     find_kv_type(out_.kv_type_v)->bytes) *
+    return facts_.kv_bytes_per_token(*kv_type_bytes(out_.kv_type_k),
+                                     *kv_type_bytes(out_.kv_type_v)) *
            static_cast<double>(tokens);
   }
 
@@ -240,7 +125,7 @@ class Deriver {
                  : std::string("full precision");
     out_.kv_type_k = pick("kv_type_k", type, reason);
     out_.kv_type_v = pick("kv_type_v", type, reason);
-    const bool needed = is_quantised(out_.kv_type_v);
+    const bool needed = is_quantised_kv_type(out_.kv_type_v);
     out_.flash_attention = pick("flash_attention", needed ? "on" : "auto",
                                 needed ? "a quantised KV cache needs it"
                                        : "the engine uses it where the model and device can");
@@ -311,14 +196,14 @@ class Deriver {
   }
 
   base::Status check_together() const {
-    if (is_quantised(out_.kv_type_v) && out_.flash_attention == "off")
+    if (is_quantised_kv_type(out_.kv_type_v) && out_.flash_attention == "off")
       return fail(ErrorCode::invalid_argument,
                   std::format("setting kv_type_v={} needs flash attention: leave out "
                               "flash_attention=off or use kv_type_v=f16",
                               out_.kv_type_v));
     const auto check_block = [&](std::string_view name, const std::string& type,
                                  std::uint32_t length) -> base::Status {
-      if (is_quantised(type) && length % kKvBlock != 0)
+      if (is_quantised_kv_type(type) && length % kKvBlock != 0)
         return fail(ErrorCode::invalid_argument,
                     std::format("setting {}={} cannot be used: this model's heads have {} "
                                 "elements, no multiple of {}; use f16",
@@ -343,45 +228,6 @@ class Deriver {
 };
 
 }  // namespace
-
-std::string nearest_setting(std::string_view name) {
-  std::string best;
-  std::size_t least = 4;  // further away is no typing error
-  for (const auto& rule : kRules)
-    if (const auto distance = name.size() > 64 ? least : edit_distance(name, rule.name);
-        distance < least ||
-        (distance <= name.size() && !name.empty() && best.empty() && rule.name.contains(name))) {
-      best = rule.name;
-      least = std::min(least, distance);
-    }
-  return best;
-}
-
-base::Result<std::vector<std::string>> normalise_overrides(const std::vector<std::string>& set) {
-  std::map<std::string, std::string> last;
-  for (const auto& entry : set) {
-    const auto at = entry.find('=');
-    if (at == std::string::npos)
-      return fail(ErrorCode::invalid_argument,
-                  std::format("setting '{}' has no value: write name=value", entry));
-    const std::string name = entry.substr(0, at);
-    const auto* rule = std::ranges::find(kRules, name, &SettingRule::name);
-    if (rule == kRules.end()) {
-      const auto near = nearest_setting(name);
-      std::vector<std::string_view> names;
-      for (const auto& known : kRules) names.push_back(known.name);
-      return fail(ErrorCode::invalid_argument,
-                  std::format("setting '{}' is unknown; {}", name,
-                              near.empty() ? "there are " + joined(names)
-                                           : "did you mean '" + near + "'?"));
-    }
-    TRY(check_value(*rule, std::string_view(entry).substr(at + 1)));
-    last[name] = entry.substr(at + 1);
-  }
-  std::vector<std::string> out;
-  for (const auto& [name, value] : last) out.push_back(name + "=" + value);
-  return out;
-}
 
 base::Result<LaunchSettings> derive_launch_settings(const gguf::ModelFacts& facts, ModelKind kind,
                                                     const platform::MachineFacts& machine,

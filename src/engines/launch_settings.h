@@ -41,12 +41,8 @@ inline constexpr std::int64_t kContextTokensUnknown = 4096;  // when the file do
 inline constexpr std::int64_t kParallelDefault = 4;
 inline constexpr std::uint64_t kSystemReserveBytes = 1ull << 30;  // left to the rest of the machine
 
-// Overrides in one order, the last of a name winning: equal overrides compare equal.
-// Errors: invalid_argument (no "=", an unknown name with near ones, a value out of its range).
-base::Result<std::vector<std::string>> normalise_overrides(const std::vector<std::string>& set);
-
-// Errors: those of normalise_overrides, and invalid_argument for values that contradict each other
-// or the model.
+// Errors: those of normalise_overrides (setting_rules.h), and invalid_argument for values that
+// contradict each other or the model.
 base::Result<LaunchSettings> derive_launch_settings(const gguf::ModelFacts& facts,
                                                     protocol::ModelKind kind,
                                                     const platform::MachineFacts& machine,
@@ -56,9 +52,6 @@ base::Result<LaunchSettings> derive_launch_settings(const gguf::ModelFacts& fact
 // Context and slots as the worker reports them, into the settings: what differs from what was asked
 // for gets the origin "measured".
 void apply_measured(LaunchSettings& settings, std::int64_t context_tokens, std::int64_t parallel);
-
-// "setting 'X' is unknown" needs what was meant: the nearest of the names, or "".
-std::string nearest_setting(std::string_view name);
 
 // The arguments for llama-server, without the executable. The API key is not among them: every
 // user of the machine can read a command line.

@@ -15,6 +15,7 @@
 #include "engines/crash_window.h"
 #include "engines/planner.h"
 #include "engines/resident.h"
+#include "engines/setting_rules.h"
 
 namespace ingle::engines {
 namespace {
@@ -50,9 +51,7 @@ class TextHostImpl final : public TextHost {
         planner_(options_, seams_),
         crashes_(kCrashesMax, kCrashWindow),
         wake_(seams_.loop),
-        down_(seams_.loop) {
-    scope_.spawn(manage());
-  }
+        down_(seams_.loop) {}
 
   base::Task<LeaseResult> acquire(std::string model, AcquireOptions options) override;
   base::Task<base::Result<protocol::LoadResult>> explain(std::string model,
@@ -95,6 +94,7 @@ class TextHostImpl final : public TextHost {
   std::shared_ptr<Resident> resident_;
   std::deque<WaiterPtr> queue_;
   std::uint64_t requests_ = 0;
+  bool managed_ = false;  // the manager runs: from the first request on
   bool closed_ = false;
   base::Gate wake_;
   base::Gate down_;
@@ -126,6 +126,7 @@ base::Task<LeaseResult> TextHostImpl::acquire(std::string model, AcquireOptions 
         std::format("{} requests already wait for a model; try again later", queue_.size()));
   queue_.push_back(waiter);
   if (waiter->on_progress) waiter->on_progress(progress_for(*waiter));
+  if (!std::exchange(managed_, true)) scope_.spawn(manage());
   wake_.set();
   auto on_cancel = options.cancel.on_cancel([this, waiter] {
     finish(waiter, fail(ErrorCode::cancelled, "the request was cancelled"));

@@ -113,7 +113,7 @@ struct TextHostSeams {
   base::Logger log;
 };
 
-// Only shut_down() makes it ready to be destroyed.
+// Once a request was made, only shut_down() makes it ready to be destroyed.
 std::unique_ptr<TextHost> create_text_host(TextHostOptions options, TextHostSeams seams);
 
 // What of the daemon's environment a worker is given: PATH, the locale, the library path, and what

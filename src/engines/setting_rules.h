@@ -1,0 +1,27 @@
+// The names, values and ranges of launch settings. Pure. Inside engines/ only.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+
+namespace ingle::engines {
+
+inline constexpr std::uint32_t kKvBlock = 32;  // elements that a quantised KV type packs together
+
+// Bytes per element of a KV type; nothing: unknown.
+std::optional<double> kv_type_bytes(std::string_view type);
+bool is_quantised_kv_type(std::string_view type);
+
+// A whole text as a number.
+std::optional<std::int64_t> parse_number(std::string_view text);
+
+// Overrides (name=value) in one order, the last of a name winning: equal overrides compare equal.
+// Errors: invalid_argument (no "=", an unknown name with near ones, a value out of its range).
+base::Result<std::vector<std::string>> normalise_overrides(const std::vector<std::string>& set);
+
+}  // namespace ingle::engines
