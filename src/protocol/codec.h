@@ -1,6 +1,7 @@
-// Wire structs to JSON text and back. The codecs are instantiated in codec.cpp (glaze stays there)
-// for every type of wire_types.h. Absent optionals are left out; unknown members are ignored when
-// decoding, so that an older reader can read a newer writer. Any thread.
+// Wire structs to JSON text and back. The codecs are instantiated in codec.cpp for every type of
+// wire_types.h, from the structs themselves: a member's name is its key, an enumerator's name its
+// text. Absent optionals are left out; unknown members are ignored when decoding and missing ones
+// keep their defaults, so that older and newer sides can read each other. Any thread.
 #pragma once
 
 #include <string>
@@ -13,7 +14,9 @@ namespace ingle::protocol {
 template <class T>
 std::string encode(const T& value);
 
-// Errors: malformed (with what and where), limit_exceeded (deeper than 64, or over 64 MiB).
+// null stands for an absent optional and for nothing else; whole numbers may be written as 2.0.
+// Errors: malformed (member, line and column, what was expected), and those of parse_json with its
+// usual limits.
 template <class T>
 base::Result<T> decode(std::string_view json);
 

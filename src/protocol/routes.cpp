@@ -11,7 +11,7 @@ constexpr RouteParameter kWaitParameters[] = {
 constexpr RouteParameter kLogParameters[] = {
     {Place::query, "count", "integer", "Most records to answer with."},
     {Place::query, "level", "string", "Least level: trace, debug, info, warning or error."},
-    {Place::query, "grep", "string", "Only records whose text holds this, without case."}};
+    {Place::query, "grep", "string", "Only records whose text holds this."}};
 constexpr RouteParameter kModelParameters[] = {
     {Place::path, "id", "string", "Name of the model; it may hold slashes."}};
 
@@ -41,7 +41,8 @@ constexpr RouteInfo kRoutes[] = {
      .summary = "Whether the core is usable",
      .notes = "503 with the same body and Retry-After while core warm-up jobs are under way.",
      .answer = "Readiness",
-     .errors = kUnready},
+     .errors = kUnready,
+     .needs_key = false},
     {.method = "GET",
      .path = "/api/warmup_status",
      .name = "warmup_status",

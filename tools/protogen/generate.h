@@ -2,6 +2,7 @@
 // Pure: the same model gives the same text.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,6 +31,10 @@ protocol::Json full_sample(const WireModel& model, const WireStruct& type);
 protocol::Json minimal_sample(const WireStruct& type);
 // Text of the struct's golden file: {"full": ..., "minimal": ...}.
 std::string golden_text(const WireModel& model, const WireStruct& type);
+
+// The page with its generated tables (routes, messages of the WebSocket) put in anew, between the
+// lines "<!-- generated: NAME -->" and "<!-- end -->". Nothing when the page lacks such a pair.
+std::optional<std::string> page_with_tables(const WireModel& model, std::string page);
 
 // Whether values of the struct are only ever sent by clients: absent fields have defaults then.
 bool is_request(const WireStruct& type);

@@ -27,23 +27,37 @@ fs::path golden_folder() {
   return fs::path("tests/golden/protocol") / std::format("v{}", protocol::kProtocolVersion);
 }
 
+constexpr std::string_view kPage = "docs/protocol.md";
+
 // A version's samples carry this file once the version is released; nothing here writes it.
 fs::path frozen_mark() { return golden_folder() / "FROZEN"; }
 
+std::optional<std::string> read_file(const fs::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  if (!in) return std::nullopt;
+  return std::string(std::istreambuf_iterator<char>(in), {});
+}
+
+// The page is left out when it has no marks for its tables: lacks_marks().
 std::vector<GeneratedFile> generated_files(const WireModel& model, const fs::path& root) {
   std::vector<GeneratedFile> out{
       {"panel/src/protocol/wire.ts", typescript_module(model)},
       {"docs/openapi.json", protocol::print_json_pretty(openapi_document(model)) + "\n"}};
+  if (auto page = page_with_tables(model, read_file(root / kPage).value_or("")))
+    out.push_back({kPage, std::move(*page)});
   if (!fs::exists(root / frozen_mark()))
     for (const auto& type : model.structs)
       out.push_back({golden_folder() / (type.name + ".json"), golden_text(model, type)});
   return out;
 }
 
-std::optional<std::string> read_file(const fs::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in) return std::nullopt;
-  return std::string(std::istreambuf_iterator<char>(in), {});
+bool lacks_marks(const WireModel& model, const fs::path& root) {
+  return !page_with_tables(model, read_file(root / kPage).value_or(""));
+}
+
+std::string marks_fault() {
+  return std::format("{} lacks the marks <!-- generated: routes --> and messages, with an end",
+                     kPage);
 }
 
 int write(const WireModel& model, const fs::path& root) {
@@ -62,6 +76,10 @@ int write(const WireModel& model, const fs::path& root) {
     }
     std::println("wrote {}", path.string());
   }
+  if (lacks_marks(model, root)) {
+    std::println(stderr, "ingle-protogen: {}", marks_fault());
+    return 1;
+  }
   return 0;
 }
 
@@ -70,6 +88,7 @@ int check(const WireModel& model, const fs::path& root) {
   for (const auto& [path, text] : generated_files(model, root))
     if (read_file(root / path) != text)
       faults.push_back(std::format("{} is not current: run ./dev gen", path.string()));
+  if (lacks_marks(model, root)) faults.push_back(marks_fault());
   for (const auto& fault : faults) std::println("{}", fault);
   std::println("{} structs, {} faults", model.structs.size(), faults.size());
   return faults.empty() ? 0 : 1;

@@ -145,6 +145,22 @@ TEST(OpenApi, RequiresWhatAnswersAlwaysHave) {
   EXPECT_EQ(*request.find("properties")->find("explain")->find("default"), Json(false));
 }
 
+TEST(Page, GetsItsTablesBetweenTheMarks) {
+  const WireModel model = wire_model();
+  const std::string page =
+      "# P\n<!-- generated: routes -->\nstale line\n<!-- end -->\nkept\n"
+      "<!-- generated: messages -->\n<!-- end -->\nkept, too\n";
+  const auto made = page_with_tables(model, page);
+  ASSERT_TRUE(made);
+  EXPECT_TRUE(made->contains("| `GET` | `/livez` |"));
+  EXPECT_TRUE(made->contains("| `protocol_version` | int32 |"));
+  EXPECT_FALSE(made->contains("stale line"));
+  EXPECT_TRUE(made->contains("<!-- end -->\nkept\n"));
+  EXPECT_TRUE(made->ends_with("<!-- end -->\nkept, too\n"));
+  EXPECT_EQ(page_with_tables(model, *made), made);
+  EXPECT_FALSE(page_with_tables(model, "# No marks\n"));
+}
+
 TEST(Schema, StandsAlone) {
   const WireModel model = wire_model();
   const Json schema = standalone_schema(model, model.find_struct("Event"));
