@@ -1,6 +1,6 @@
 // gguf_bench FILE N: reads the metadata of a GGUF file N times, every string of every array
-// included, and prints the milliseconds of each time, one a line. bench/gguf_python.py does the
-// same work with python3-gguf.
+// included, and prints {"rounds": N, "median_ms": M, "min_ms": L}. bench/gguf_python.py does the
+// same with python3-gguf.
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
