@@ -1,0 +1,86 @@
+// The words after `ingle`, as one struct per command. CLI11 stays in arguments.cpp. Pure but for
+// the working folder, which relative paths are taken against.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/log.h"
+#include "cli/cli.h"
+#include "cli/show.h"
+
+namespace ingle::cli {
+
+enum class Output { table, json };
+
+struct RunArguments {
+  std::string model;
+  std::optional<std::string> prompt;  // none: from stdin, or a chat
+  std::optional<std::string> system;
+  std::optional<double> temperature;
+  std::optional<std::int64_t> max_tokens;
+  std::optional<std::int64_t> seed;
+};
+
+struct ListArguments {
+  Output output = Output::table;
+};
+
+struct ResidentsArguments {
+  Output output = Output::table;
+};
+
+struct LoadArguments {
+  std::string model;
+  bool explain = false;
+  std::vector<std::string> set;  // name=value
+  std::optional<std::string> keep_alive;
+};
+
+struct UnloadArguments {
+  std::optional<std::string> model;  // none: all
+};
+
+struct ShowArguments {
+  std::string what;  // a file, or the name of a model
+  ShowForm form = ShowForm::card;
+};
+
+struct LogsArguments {
+  bool follow = false;
+  base::LogLevel level = base::LogLevel::trace;
+  std::string grep;
+  Output output = Output::table;
+  std::int64_t count = 100;
+};
+
+struct ConfigArguments {
+  std::vector<config::Sources::Flag> flags;
+  Output output = Output::table;
+};
+
+struct KeysArguments {
+  enum class Verb { make, list, remove } verb = Verb::list;
+  std::string name;
+};
+
+struct VersionArguments {};
+
+using Arguments = std::variant<ServeOptions, RunArguments, ListArguments, ResidentsArguments,
+                               LoadArguments, UnloadArguments, ShowArguments, LogsArguments,
+                               ConfigArguments, KeysArguments, VersionArguments>;
+
+// Why there is nothing to run: help was asked for (0), or the usage was wrong (2).
+struct ParseEnd {
+  int exit_code = 0;
+  std::string text;  // for stdout with 0, for stderr otherwise
+};
+
+std::expected<Arguments, ParseEnd> parse_arguments(const std::vector<std::string>& words);
+
+}  // namespace ingle::cli

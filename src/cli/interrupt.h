@@ -1,0 +1,25 @@
+// Ctrl-C as a question instead of the end of the process, as long as one of these lives. Main
+// thread; one at a time.
+#pragma once
+
+#include <signal.h>
+
+namespace ingle::cli {
+
+class InterruptGuard {
+ public:
+  InterruptGuard();
+  InterruptGuard(const InterruptGuard&) = delete;
+  InterruptGuard& operator=(const InterruptGuard&) = delete;
+  ~InterruptGuard();  // what SIGINT did before, it does again
+
+  // Whether Ctrl-C was pressed since the last take().
+  static bool pressed();
+  // The same, and forgets it.
+  static bool take();
+
+ private:
+  struct sigaction before_{};
+};
+
+}  // namespace ingle::cli
