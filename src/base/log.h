@@ -60,6 +60,9 @@ class Logger {
   // The same sink under another name.
   Logger named(std::string name) const;
 
+  // Whether a record of this level would be kept.
+  bool keeps(LogLevel level) const { return level >= sink_->threshold(); }
+
   void log(LogLevel level, std::string_view event, std::string message,
            std::vector<LogField> fields = {}) const;
   void debug(std::string_view event, std::string message, std::vector<LogField> fields = {}) const {

@@ -8,7 +8,8 @@ namespace ingle::engines {
 std::vector<std::string> llama_server_arguments(const LaunchSettings& settings,
                                                 const protocol::ModelInfo& model,
                                                 const gguf::ModelFacts& facts,
-                                                const std::filesystem::path& socket) {
+                                                const std::filesystem::path& socket,
+                                                EngineLog log) {
   const auto number = [](std::int64_t value) { return std::to_string(value); };
   std::vector<std::string> out{
       "--model", model.path, "--alias", model.id,
@@ -22,6 +23,7 @@ std::vector<std::string> llama_server_arguments(const LaunchSettings& settings,
       number(settings.ubatch_tokens), "--flash-attn", settings.flash_attention, "--cache-type-k",
       settings.kv_type_k, "--cache-type-v", settings.kv_type_v, "--cache-ram",
       number(settings.cache_ram_mib)};
+  if (log == EngineLog::full) out.insert(out.end(), {"--log-verbosity", "4"});
   // Without a GPU the engine warns of any explicit value.
   if (settings.gpu_layers != "auto") out.insert(out.end(), {"--gpu-layers", settings.gpu_layers});
   if (settings.mmap == "off") out.insert(out.end(), {"--load-mode", "none"});

@@ -53,12 +53,15 @@ base::Result<LaunchSettings> derive_launch_settings(const gguf::ModelFacts& fact
 // for gets the origin "measured".
 void apply_measured(LaunchSettings& settings, std::int64_t context_tokens, std::int64_t parallel);
 
+// How much the engine writes: at "full" also how it reads the model's file.
+enum class EngineLog { brief, full };
+
 // The arguments for llama-server, without the executable. The API key is not among them: every
 // user of the machine can read a command line.
 std::vector<std::string> llama_server_arguments(const LaunchSettings& settings,
                                                 const protocol::ModelInfo& model,
                                                 const gguf::ModelFacts& facts,
-                                                const std::filesystem::path& socket);
+                                                const std::filesystem::path& socket, EngineLog log);
 
 // The command line as it would be typed in a shell.
 std::string shell_command(const std::string& executable, const std::vector<std::string>& arguments);

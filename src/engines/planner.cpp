@@ -88,7 +88,9 @@ base::Result<LaunchPlan> Planner::plan_blocking(const catalog::ModelRecord& mode
                  .api_key = std::move(key),
                  .sandbox = options_.text.sandbox,
                  .environment = options_.environment};
-  out.arguments = llama_server_arguments(out.settings, out.model.info, out.model.facts, out.socket);
+  const bool debug = seams_.log.keeps(base::LogLevel::debug);
+  out.arguments = llama_server_arguments(out.settings, out.model.info, out.model.facts, out.socket,
+                                         debug ? EngineLog::full : EngineLog::brief);
   return out;
 }
 

@@ -20,7 +20,7 @@ class OutputLog {
  public:
   static constexpr std::size_t kTailLines = 50;
   static constexpr std::size_t kTailLineBytes = 400;  // of a line in the tail
-  static constexpr std::uint64_t kLinesPerWindow = 200;
+  static constexpr std::uint64_t kLinesPerWindow = 500;
   static constexpr base::Millis kWindow{1000};
   static constexpr std::size_t kLastWords = 6;  // lines in last_words()
 

@@ -35,7 +35,7 @@ TEST_F(OutputTest, FloodIsCountedAndToldOnceAWindow) {
   EXPECT_EQ(log.count("output"), OutputLog::kLinesPerWindow);
   loop.advance(OutputLog::kWindow);
   EXPECT_EQ(log.count("output_suppressed"), 1u);
-  EXPECT_TRUE(log.last("output_suppressed")->message.contains("800 more"));
+  EXPECT_TRUE(log.last("output_suppressed")->message.contains("500 more"));
   output.add({LogLevel::info, "afterwards"});
   EXPECT_EQ(log.last("output")->message, "afterwards");
   loop.advance(base::Seconds(5));
@@ -43,7 +43,7 @@ TEST_F(OutputTest, FloodIsCountedAndToldOnceAWindow) {
 }
 
 TEST_F(OutputTest, FinishTellsWhatWasStillCounted) {
-  for (int i = 0; i < 201; ++i) output.add({LogLevel::info, "line"});
+  for (int i = 0; i < 501; ++i) output.add({LogLevel::info, "line"});
   output.finish();
   output.finish();
   EXPECT_EQ(log.count("output_suppressed"), 1u);
