@@ -31,9 +31,9 @@ export const EDGES = {
 export const HEAVY = [
   { match: /^boost\//, files: ['src/platform/asio_loop.cpp'] },
   { match: /^glaze\//, files: ['src/protocol/json.cpp', 'src/protocol/json_writer.cpp'] },
-  { match: /^spdlog\//, files: [] },
-  { match: /^CLI\//, files: [] },
-  { match: /^toml\+\+\//, files: [] },
+  { match: /^spdlog\//, files: ['src/insight/log_file.cpp'] },
+  { match: /^CLI\//, files: ['src/cli/arguments.cpp'] },
+  { match: /^toml\+\+\//, files: ['src/config/toml_file.cpp'] },
   { match: /^sqlite3\.h$/, files: [] },
   { match: /^sodium(\.h|\/)/, files: [] },
   { match: /^seccomp\.h$/, files: [] },
