@@ -26,16 +26,21 @@ constexpr base::Seconds kCloseTimeout{5};
 constexpr int kPingsUnansweredMax = 2;
 constexpr std::size_t kCloseReasonBytesMax = 123;
 
+ws::stream_base::timeout timeouts(base::Seconds handshake_and_close) {
+  return {.handshake_timeout = handshake_and_close,
+          .idle_timeout = ws::stream_base::none(),  // our pings see to it
+          .keep_alive_pings = false};
+}
+
 class Link final : public WebSocketLink, public std::enable_shared_from_this<Link> {
  public:
-  Link(platform::AsioLoop& loop, Socket socket, WebSocketLimits limits,
-       ws::stream_base::timeout timeout)
+  Link(platform::AsioLoop& loop, Socket socket, WebSocketLimits limits)
       : loop_(loop),
         limits_(limits),
         stream_(std::move(socket)),
         ping_timer_(loop, [this] { ping(); }),
         close_timer_(loop, [this] { cut(); }) {
-    stream_.set_option(timeout);
+    stream_.set_option(timeouts(limits.handshake_timeout));
     stream_.read_message_max(limits.message_bytes_max);
     stream_.auto_fragment(false);
     stream_.control_callback([this](ws::frame_type type, beast::string_view) {
@@ -45,6 +50,7 @@ class Link final : public WebSocketLink, public std::enable_shared_from_this<Lin
 
   // After the handshake.
   void start() {
+    stream_.set_option(timeouts(kCloseTimeout));  // Beast's name for it is handshake, too
     ping_timer_.set(limits_.ping_interval);
     start_read();
   }
@@ -244,12 +250,6 @@ void Link::ping() {
   });
 }
 
-ws::stream_base::timeout timeouts(const WebSocketLimits& limits) {
-  return {.handshake_timeout = limits.handshake_timeout,
-          .idle_timeout = ws::stream_base::none(),  // our pings see to it
-          .keep_alive_pings = false};
-}
-
 }  // namespace
 
 bool WebSocketLink::is_upgrade(const Request& request) {
@@ -275,7 +275,7 @@ base::Task<base::Result<std::shared_ptr<WebSocketLink>>> WebSocketLink::accept(
     platform::AsioLoop& loop, Socket socket, const Request& request, WebSocketLimits limits) {
   beast::http::request<beast::http::empty_body> upgrade{beast::http::verb::get, request.target, 11};
   for (const auto& [name, value] : request.headers.all()) upgrade.insert(name, value);
-  auto link = std::make_shared<Link>(loop, std::move(socket), limits, timeouts(limits));
+  auto link = std::make_shared<Link>(loop, std::move(socket), limits);
   base::Completion<error_code> accepted;
   link->stream().async_accept(upgrade, [&](const error_code& ec) {
     loop.turn("ws.accept", [&] { accepted.complete(ec); });
@@ -289,7 +289,7 @@ base::Task<base::Result<std::shared_ptr<WebSocketLink>>> WebSocketLink::accept(
 base::Task<base::Result<std::shared_ptr<WebSocketLink>>> WebSocketLink::connect(
     platform::AsioLoop& loop, Socket socket, std::string host, std::string target,
     const Headers& headers, WebSocketLimits limits, base::CancelToken cancel) {
-  auto link = std::make_shared<Link>(loop, std::move(socket), limits, timeouts(limits));
+  auto link = std::make_shared<Link>(loop, std::move(socket), limits);
   link->stream().set_option(ws::stream_base::decorator([headers](ws::request_type& request) {
     for (const auto& [name, value] : headers.all()) request.set(name, value);
   }));
