@@ -1,0 +1,271 @@
+// Files into models: shards grouped, kinds and problems told, ids given.
+#include <algorithm>
+#include <array>
+#include <format>
+#include <set>
+
+#include "catalog/names.h"
+#include "catalog/snapshot.h"
+#include "catalog/text.h"
+
+namespace ingle::catalog {
+namespace {
+
+using protocol::ModelKind;
+using protocol::ModelState;
+
+constexpr std::size_t kPathShownMax = 8192;
+constexpr std::size_t kNameShownMax = 128;
+constexpr std::size_t kMissingShownMax = 3;
+constexpr std::uint32_t kPoolingRank = 4;  // llama.cpp's LLAMA_POOLING_TYPE_RANK
+
+// Encoders whose files may not say how they pool.
+constexpr std::array<std::string_view, 11> kEmbeddingArchitectures{
+    "bert",     "nomic-bert", "nomic-bert-moe",  "jina-bert-v2", "jina-bert-v3", "modern-bert",
+    "neo-bert", "eurobert",   "gemma-embedding", "t5encoder",    "llama-embed"};
+// Text models that write by diffusion: not causal, and no embedders for that.
+constexpr std::array<std::string_view, 4> kDiffusionTextArchitectures{"dream", "llada", "llada-moe",
+                                                                      "rnd1"};
+
+using FileItem = FileTable::value_type;  // path and entry
+
+// The files of one model, by shard; an unsharded model is one file at 0.
+struct Group {
+  ModelFileName name{};
+  std::map<std::uint32_t, FileItem*> files{};
+};
+
+std::string_view file_name_of(std::string_view path) {
+  return path.substr(path.find_last_of('/') + 1);
+}
+
+std::string_view folder_of(std::string_view path) {
+  const auto end = path.find_last_of('/');
+  return end == std::string_view::npos ? "" : path.substr(0, end);
+}
+
+std::vector<Group> group_files(FileTable& files) {
+  std::map<std::string, Group> groups;  // in the order of the paths
+  for (FileItem& item : files) {
+    const auto name = parse_file_name(file_name_of(item.first));
+    if (!name) continue;
+    std::string key = item.first;
+    if (name->shard != 0)
+      key = std::format("{}/{}\n{}", folder_of(item.first), name->stem, name->shard_count);
+    Group& group = groups[key];
+    group.name = *name;
+    group.files.emplace(name->shard, &item);
+  }
+  std::vector<Group> out;
+  for (auto& [key, group] : groups) out.push_back(std::move(group));
+  return out;
+}
+
+ModelKind kind_of(const FileReading& reading, std::string_view file_name) {
+  const gguf::ModelFacts& facts = reading.facts;
+  const std::string name = lower(file_name);
+  if (facts.architecture == "clip" || reading.type == "mmproj" || name.starts_with("mmproj-") ||
+      name.starts_with("mmproj."))
+    return ModelKind::projector;
+  if (reading.type == "adapter") return ModelKind::adapter;
+  if (!reading.problem.empty() || facts.architecture.empty() || reading.type == "imatrix")
+    return ModelKind::unknown;
+  if (facts.has_classifier || facts.pooling_type == kPoolingRank) return ModelKind::reranker;
+  const bool diffusion = std::ranges::contains(kDiffusionTextArchitectures, facts.architecture);
+  if (facts.pooling_type != 0 || (!facts.causal && !diffusion) ||
+      std::ranges::contains(kEmbeddingArchitectures, facts.architecture))
+    return ModelKind::embedding;
+  // Neither blocks nor a tokenizer: an image model's part, or something else that is no text model.
+  if (facts.layers == 0 && facts.tokenizer.empty()) return ModelKind::unknown;
+  return ModelKind::text;
+}
+
+// The first shard's facts, with the tensors of all.
+gguf::ModelFacts merge_facts(const Group& group) {
+  gguf::ModelFacts out;
+  std::uint64_t most = 0;
+  bool first = true;
+  for (const auto& [shard, item] : group.files) {
+    const gguf::ModelFacts& facts = item->second.reading->facts;
+    if (std::exchange(first, false)) {
+      out = facts;
+      most = facts.weight_bytes;
+      continue;
+    }
+    out.parameters += facts.parameters;
+    out.weight_bytes += facts.weight_bytes;
+    out.expert_bytes += facts.expert_bytes;
+    out.embedding_table_bytes += facts.embedding_table_bytes;
+    out.has_classifier = out.has_classifier || facts.has_classifier;
+    if (facts.weight_bytes > most) {
+      most = facts.weight_bytes;
+      out.quantization = facts.quantization;
+    }
+  }
+  return out;
+}
+
+std::string missing_shards(const Group& group) {
+  std::string names;
+  std::size_t missing = 0;
+  for (std::uint32_t shard = 1; shard <= group.name.shard_count; ++shard) {
+    if (group.files.contains(shard)) continue;
+    if (++missing > kMissingShownMax) continue;
+    names += std::format("{}'{}'", names.empty() ? "" : ", ",
+                         printable(shard_file_name(group.name, shard), kNameShownMax));
+  }
+  if (missing == 0) return {};
+  if (missing > kMissingShownMax) names += std::format(" and {} more", missing - kMissingShownMax);
+  return std::format("{} of its {} shards {} missing: {}", missing, group.name.shard_count,
+                     missing == 1 ? "is" : "are", names);
+}
+
+std::string shard_problem(const Group& group, std::uint32_t shard, const FileReading& reading) {
+  if (!reading.problem.empty()) return reading.problem;
+  const gguf::ModelFacts& facts = reading.facts;
+  const std::uint32_t count = std::max(1u, facts.split_count);
+  if (shard == 0 && count > 1)
+    return std::format(
+        "it says that it is one of {} shards, but is not named so; name them "
+        "'{}', and so on",
+        count, printable(shard_file_name({group.name.stem, 0, count}, 1), kNameShownMax));
+  if (shard != 0 && (count != group.name.shard_count || facts.split_index + 1 != shard))
+    return std::format("it says that it is shard {} of {}: it has another shard's name",
+                       facts.split_index + 1, count);
+  return {};
+}
+
+// What keeps the model from use, if anything.
+void judge(const Group& group, protocol::ModelInfo& info) {
+  const auto say = [&](ModelState state, std::string problem) {
+    info.state = state;
+    info.problem = std::move(problem);
+  };
+  for (const auto& [shard, item] : group.files)
+    if (!is_printable(item->first))
+      return say(ModelState::broken,
+                 "its path has control characters or is no valid UTF-8; rename the file or folder");
+  if (auto missing = missing_shards(group); group.name.shard_count != 0 && !missing.empty())
+    return say(ModelState::incomplete, std::move(missing));
+  for (const auto& [shard, item] : group.files)
+    if (!item->second.unfinished.empty())
+      return say(ModelState::incomplete, item->second.unfinished);
+  for (const auto& [shard, item] : group.files) {
+    auto problem = shard_problem(group, shard, *item->second.reading);
+    if (problem.empty()) continue;
+    if (shard != 0)
+      problem = std::format("shard {} ('{}'): {}", shard,
+                            printable(file_name_of(item->first), kNameShownMax), problem);
+    return say(ModelState::broken, std::move(problem));
+  }
+}
+
+bool is_read(const Group& group) {
+  return std::ranges::all_of(
+      group.files, [](const auto& entry) { return entry.second->second.reading != nullptr; });
+}
+
+ModelRecord record_of(const Group& group) {
+  ModelRecord out;
+  protocol::ModelInfo& info = out.info;
+  const auto& [first_path, first_entry] = *group.files.begin()->second;
+  info.path = printable(first_path, kPathShownMax);
+  info.file_count = static_cast<std::int64_t>(group.files.size());
+  std::int64_t modified_ns = INT64_MIN;
+  for (const auto& [shard, item] : group.files) {
+    out.files.emplace_back(item->first);
+    info.size_bytes += static_cast<std::int64_t>(item->second.size_bytes);
+    modified_ns = std::max(modified_ns, item->second.modified_ns);
+  }
+  info.modified_unix_ms = modified_ns / 1'000'000;
+  if (first_entry.reading) info.kind = kind_of(*first_entry.reading, file_name_of(first_path));
+  judge(group, info);
+  if (!is_read(group)) return out;
+  out.facts = merge_facts(group);
+  const gguf::ModelFacts& facts = out.facts;
+  if (info.state == ModelState::usable && facts.weight_bytes == 0) {
+    info.state = ModelState::broken;
+    info.problem = "it has no weights: a vocabulary, or metadata only";
+  }
+  if (facts.has_classifier && info.kind == ModelKind::text) info.kind = ModelKind::reranker;
+  info.name = facts.name;
+  info.architecture = facts.architecture;
+  info.quantization = facts.quantization;
+  info.parameters = static_cast<std::int64_t>(facts.parameters);
+  info.context_tokens_max = facts.context_tokens_max;
+  info.embedding_length = facts.embedding_length;
+  info.has_chat_template = !facts.chat_template.empty();
+  return out;
+}
+
+// A free id: the name; with its folder before it; with a number after that.
+std::string new_id(const Group& group, const std::set<std::string>& taken) {
+  constexpr std::size_t kFolderBytesMax = 48;
+  constexpr std::size_t kStemBytesMax = kIdBytesMax - kFolderBytesMax - 8;
+  const std::string_view path = group.files.begin()->second->first;
+  std::string id = id_part(group.name.stem, kStemBytesMax);
+  if (!taken.contains(id)) return id;
+  const auto folder = file_name_of(folder_of(path));
+  if (!folder.empty()) id = id_part(folder, kFolderBytesMax) + "/" + id;
+  std::string numbered = id;
+  for (int number = 2; taken.contains(numbered); ++number)
+    numbered = std::format("{}-{}", id, number);
+  return numbered;
+}
+
+void give_ids(std::vector<Group>& groups) {
+  std::set<std::string> taken;
+  std::vector<Group*> nameless;
+  for (Group& group : groups) {
+    std::string& kept = group.files.begin()->second->second.model_id;
+    if (kept.empty() || !taken.insert(kept).second) nameless.push_back(&group);
+    for (auto it = std::next(group.files.begin()); it != group.files.end(); ++it)
+      it->second->second.model_id.clear();
+  }
+  for (Group* group : nameless) {
+    std::string id = new_id(*group, taken);
+    taken.insert(id);
+    group->files.begin()->second->second.model_id = std::move(id);
+  }
+}
+
+void index(Snapshot& snapshot) {
+  constexpr int kById = 0;
+  constexpr int kByFileName = 1;
+  constexpr int kWithoutQuantization = 2;
+  for (std::size_t i = 0; i < snapshot.models.size(); ++i) {
+    const ModelRecord& model = snapshot.models[i];
+    const std::string id = lower(model.info.id);
+    const auto stem = parse_file_name(file_name_of(model.files.front().native()))->stem;
+    snapshot.by_id.emplace(model.info.id, i);
+    snapshot.aliases.push_back({id, kById, i});
+    snapshot.aliases.push_back({lower(stem), kByFileName, i});
+    snapshot.aliases.push_back({lower(id_part(stem, kIdBytesMax)), kByFileName, i});
+    snapshot.aliases.push_back({std::string(without_quantization(id)), kWithoutQuantization, i});
+    snapshot.aliases.push_back(
+        {std::string(without_quantization(file_name_of(id))), kWithoutQuantization, i});
+  }
+  std::ranges::sort(snapshot.aliases);
+  const auto repeated = std::ranges::unique(snapshot.aliases);
+  snapshot.aliases.erase(repeated.begin(), repeated.end());
+}
+
+}  // namespace
+
+Snapshot make_snapshot(FileTable files) {
+  Snapshot out;
+  out.files = std::move(files);
+  auto groups = group_files(out.files);
+  give_ids(groups);
+  for (const Group& group : groups) {
+    ModelRecord record = record_of(group);
+    record.info.id = group.files.begin()->second->second.model_id;
+    out.models.push_back(std::move(record));
+  }
+  std::ranges::sort(out.models, {},
+                    [](const ModelRecord& m) -> const std::string& { return m.info.id; });
+  index(out);
+  return out;
+}
+
+}  // namespace ingle::catalog

@@ -1,0 +1,38 @@
+// FileReading: what one model file said about itself, and its JSON in the database
+// (storage/models_repository.h). Any thread.
+//
+// The JSON: {"version": kReadingVersion, "problem": text, "type": general.type,
+// "facts": {every field of gguf::ModelFacts by its name}}.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+#include "gguf/facts.h"
+
+namespace ingle::catalog {
+
+// Rises when the same file would be read differently: kept readings of other versions are dropped.
+inline constexpr int kReadingVersion = 1;
+
+// Longer chat templates are left out of the facts (a template of 1 MiB is no template).
+inline constexpr std::size_t kTemplateBytesMax = 1 << 20;
+
+struct FileReading {
+  std::string problem{};  // why it cannot be used; empty: it was read whole
+  std::string type{};     // general.type, such as "model" or "adapter"; empty: not said
+  bool lasting = true;    // false: the problem may go away with the file unchanged (permission)
+  gguf::ModelFacts facts{};
+};
+
+// Reads the header of a file. Blocking. Texts come out as valid UTF-8, bounded.
+// Errors: not_found only (it has gone); everything else is a `problem`.
+base::Result<FileReading> read_model_file(const std::filesystem::path& path);
+
+std::string encode_reading(const FileReading& reading);
+// Errors: malformed; version_mismatch.
+base::Result<FileReading> decode_reading(std::string_view json);
+
+}  // namespace ingle::catalog
