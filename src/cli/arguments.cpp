@@ -228,10 +228,11 @@ std::string unknown_verb(const std::string& word) {
 std::expected<Arguments, ParseEnd> parse_arguments(const std::vector<std::string>& words) {
   Commands c;
   c.app.require_subcommand(1);
+  c.app.get_formatter()->enable_footer_formatting(false);
   c.app.set_version_flag("--version", "");
   c.app.footer(
-      "`ingle help COMMAND` says more. Commands find the daemon of this home, or the one "
-      "at INGLE_URL,\nand send INGLE_API_KEY as their key.");
+      "`ingle help COMMAND` says more. Commands find the daemon of this home, or the one\n"
+      "at INGLE_URL, and send INGLE_API_KEY as their key.");
   add_serve(c);
   add_run(c);
   add_models(c);
