@@ -101,7 +101,7 @@ std::string figures_text(const ChatFigures& figures, base::Micros first_token, b
     const double seconds = std::chrono::duration<double>(whole - first_token).count();
     if (!rate && *figures.completion_tokens > 1 && seconds > 0)
       rate = static_cast<double>(*figures.completion_tokens - 1) / seconds;
-    if (rate) out += std::format(", {:.1f} tokens/s", *rate);
+    if (rate && *rate > 0) out += std::format(", {:.1f} tokens/s", *rate);
   } else {
     out += "answered in " + base::format_duration(whole);
   }

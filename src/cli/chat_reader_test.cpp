@@ -97,6 +97,8 @@ TEST(ChatReader, FiguresAreOneLine) {
             "101 tokens in 2.5 s, 40.2 tokens/s, prompt 5 tokens, first token after 120 ms");
   EXPECT_EQ(figures_text({.completion_tokens = 101}, Millis(500), Millis(2500)),
             "101 tokens in 2.5 s, 50.0 tokens/s, first token after 500 ms");
+  EXPECT_EQ(figures_text({.completion_tokens = 1, .tokens_per_second = 0}, Millis(4), Millis(4)),
+            "1 token in 4.0 ms, first token after 4.0 ms");
   EXPECT_EQ(figures_text({}, Millis(500), Millis(2500)),
             "answered in 2.5 s, first token after 500 ms");
 }
