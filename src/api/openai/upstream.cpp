@@ -12,25 +12,15 @@ using protocol::Json;
 
 constexpr std::string_view kProgressKey = "\"prompt_progress\"";
 
-// The prompt's progress of an event, and the event without it.
-struct Progress {
-  double share = 0;
-  std::string event;
-};
-
-std::optional<Progress> split_progress(std::string_view event) {
-  auto data = protocol::parse_json(http::sse_data(event));
-  if (!data) return std::nullopt;
-  const auto* progress = data->find("prompt_progress");
-  if (progress == nullptr) return std::nullopt;  // the words stand in the text
+// The share of the prompt that is read, if the event tells it; the words may also stand in a text.
+std::optional<double> prompt_share(std::string_view event) {
+  const auto data = protocol::parse_json(http::sse_data(event));
+  const auto* progress = data ? data->find("prompt_progress") : nullptr;
+  if (progress == nullptr) return std::nullopt;
   const auto* total = progress->find("total");
   const auto* processed = progress->find("processed");
-  Progress out;
-  if (total != nullptr && processed != nullptr && total->as_double().value_or(0) > 0)
-    out.share = processed->as_double().value_or(0) / *total->as_double();
-  data->erase("prompt_progress");
-  out.event = "data: " + protocol::print_json(*data) + "\n\n";
-  return out;
+  if (total == nullptr || processed == nullptr || total->as_double().value_or(0) <= 0) return 0;
+  return processed->as_double().value_or(0) / *total->as_double();
 }
 
 }  // namespace
@@ -107,15 +97,12 @@ void Upstream::take_event(std::string_view event) {
     return;
   }
   if (!options_.pass_progress && event.find(kProgressKey) != std::string_view::npos) {
-    if (auto progress = split_progress(event)) {
-      if (options_.on_prompt) options_.on_prompt(progress->share);
-      // The first of them opens the answer with its role; the others would only repeat it.
-      if (!std::exchange(sent_role_, true)) events_ += progress->event;
+    if (const auto share = prompt_share(event)) {
+      if (options_.on_prompt) options_.on_prompt(*share);
       return;
     }
   }
   if (event.starts_with(':')) return;  // the worker's own keep-alive; we have ours
-  sent_role_ = true;
   reading_prompt_ = false;
   events_ += event;
 }

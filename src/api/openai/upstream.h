@@ -48,7 +48,6 @@ class Upstream {
   std::unique_ptr<http::ResponseStream> stream_;
   http::SseSplitter splitter_;
   std::string events_;
-  bool sent_role_ = false;
   bool reading_prompt_ = true;
   bool done_ = false;
   std::optional<base::Error> error_;
