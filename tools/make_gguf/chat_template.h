@@ -18,7 +18,9 @@ inline constexpr std::string_view kChatTemplate = R"({%- set first = messages[0]
 {%- endif -%}
 {%- for message in messages -%}
 {%- if message.role == 'tool' -%}
-{%- if loop.first or messages[loop.index0 - 1].role != 'tool' -%}{{ '<|im_start|>user' }}{%- endif -%}
+{%- if loop.first or messages[loop.index0 - 1].role != 'tool' -%}
+{{ '<|im_start|>user' }}
+{%- endif -%}
 {{ '\n<tool_response>\n' + message.content + '\n</tool_response>' }}
 {%- if loop.last or messages[loop.index0 + 1].role != 'tool' -%}{{ '<|im_end|>\n' }}{%- endif -%}
 {%- elif message.role == 'assistant' -%}
