@@ -382,7 +382,8 @@ base::Task<base::Result<protocol::UnloadResult>> TextHostImpl::unload(
 
 protocol::ResidentList TextHostImpl::residents() const {
   protocol::ResidentList out;
-  if (resident_) out.models.push_back(describe(*resident_, now(), seams_.loop.clock().wall_now()));
+  if (resident_ && !resident_->worker->ended())
+    out.models.push_back(describe(*resident_, now(), seams_.loop.clock().wall_now()));
   return out;
 }
 

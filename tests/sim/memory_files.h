@@ -1,0 +1,46 @@
+// Files in memory, for simulations that write thousands of them. One thread only.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "platform/files.h"
+
+namespace ingle::sim {
+
+class MemoryFiles final : public platform::Files {
+ public:
+  base::Result<std::string> read(const std::filesystem::path& path, std::uint64_t) const override {
+    const auto found = files_.find(path.native());
+    if (found == files_.end()) return base::fail(base::ErrorCode::not_found, "no such file");
+    return found->second;
+  }
+  base::Status write_atomic(const std::filesystem::path& path, std::string_view content,
+                            platform::FileMode) override {
+    files_[path.native()] = content;
+    return {};
+  }
+  base::Result<platform::FileInfo> info(const std::filesystem::path& path) const override {
+    const auto found = files_.find(path.native());
+    if (found == files_.end()) return base::fail(base::ErrorCode::not_found, "no such file");
+    return platform::FileInfo{.path = path, .size_bytes = found->second.size()};
+  }
+  base::Result<std::vector<platform::FileInfo>> list(const std::filesystem::path& folder,
+                                                     std::size_t) const override {
+    std::vector<platform::FileInfo> out;
+    for (const auto& [path, content] : files_)
+      if (std::filesystem::path(path).parent_path() == folder)
+        out.push_back({.path = path, .size_bytes = content.size()});
+    return out;
+  }
+  base::Status make_folder(const std::filesystem::path&) override { return {}; }
+  base::Status remove(const std::filesystem::path& path) override {
+    files_.erase(path.native());
+    return {};
+  }
+
+ private:
+  std::map<std::string, std::string> files_;
+};
+
+}  // namespace ingle::sim
