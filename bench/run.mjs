@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 const TOP = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 const BUILD = resolve(process.env.INGLE_TEST_BUILD ?? join(TOP, 'build/release'));
 process.env.INGLE_TEST_BUILD = BUILD;
-const { Home, INGLE, listening, sample, sleep, spawnDaemon, waitFor } =
+const { Home, INGLE, listening, sample, sleep, spawnDaemon, warm } =
   await import('../tests/e2e/harness.mjs');
 
 const rounds = (count) =>
@@ -53,8 +53,7 @@ async function withDaemon(models, body) {
   const daemon = spawnDaemon(home);
   try {
     await listening(daemon);
-    await waitFor('/readyz', async () => (await daemon.get('/readyz')).status === 200);
-    await daemon.get('/api/warmup_wait?timeout=30');
+    await warm(daemon);
     return await body(daemon);
   } finally {
     await daemon.stop();

@@ -138,7 +138,7 @@ test('errors', async (t) => {
     const content = 'the hearth is warm and the night is long '.repeat(20_000);
     const error = await refusal(ask({ messages: [{ role: 'user', content }] }));
     isBadRequest(error);
-    assert.equal(error.code, 'context_length_exceeded');
+    assert.match(error.message, /context/);
   });
 
   await t.test('a model of the wrong kind is 400 and says what it is', async () => {

@@ -188,8 +188,17 @@ async function answerOf(response) {
 }
 
 // Spawns `ingle serve` and does not wait for it.
-export function spawnDaemon(home, { args = [], env = {}, before = [] } = {}) {
-  const line = [...before, INGLE, 'serve', '--port', '0', '--models', home.models, ...args];
+export function spawnDaemon(home, { args = [], env = {}, before = [], port = 0 } = {}) {
+  const line = [
+    ...before,
+    INGLE,
+    'serve',
+    '--port',
+    String(port),
+    '--models',
+    home.models,
+    ...args,
+  ];
   const child = spawn(line[0], line.slice(1), {
     env: environment(home, env),
     cwd: home.path,
@@ -199,8 +208,8 @@ export function spawnDaemon(home, { args = [], env = {}, before = [] } = {}) {
 }
 
 // Starts a daemon for test `t`, which ends it (and removes its home, unless it was given).
-//   models: names of samples; args, env: for `ingle serve`; before: a command to run it under;
-//   until: 'listening' or 'ready'
+//   models: names of samples; args, env, port: for `ingle serve`; before: a command to run it
+//   under; until: 'listening', 'ready' or (the default) 'warm'
 export async function startDaemon(t, options = {}) {
   const home = options.home ?? new Home();
   for (const name of options.models ?? []) home.add(name);
@@ -211,9 +220,19 @@ export async function startDaemon(t, options = {}) {
     if (!options.home) home.remove();
   });
   await listening(daemon);
-  if ((options.until ?? 'ready') === 'ready')
-    await waitFor('/readyz', async () => (await daemon.get('/readyz')).status === 200);
+  if (options.until === 'ready') await ready(daemon);
+  else if (options.until !== 'listening') await warm(daemon);
   return daemon;
+}
+
+export const ready = (daemon) =>
+  waitFor('/readyz', async () => (await daemon.get('/readyz')).status === 200);
+
+// Until every warm-up job has ended: the core is usable and the first scan is done.
+export async function warm(daemon) {
+  await ready(daemon);
+  const { body } = await daemon.get('/api/warmup_wait?timeout=30');
+  if (!body.done) throw new Error(`still warming: ${body.pending}`);
 }
 
 export async function listening(daemon) {
@@ -237,6 +256,7 @@ export function ingle(home, args, { env = {}, input } = {}) {
     const child = execFile(INGLE, args, options, (error, stdout, stderr) =>
       done({ code: error ? (error.code ?? error.signal) : 0, stdout, stderr }),
     );
+    child.stdin.on('error', () => {}); // it may end without reading
     child.stdin.end(input ?? '');
   });
 }

@@ -18,7 +18,7 @@ import {
 } from './harness.mjs';
 
 test('JSON lines where there is no terminal: every record whole', async (t) => {
-  const daemon = await startDaemon(t, { models: ['tiny'], env: { INGLE_LOG_FORMAT: '' } });
+  const daemon = await startDaemon(t, { models: ['tiny'], env: { INGLE_LOG_FORMAT: 'auto' } });
   assert.equal((await daemon.post('/v1/chat/completions', chat('tiny'))).status, 200);
   await waitFor('records', () => daemon.records().length > 2);
   for (const line of daemon.stderr.split('\n').filter(Boolean)) {
@@ -168,18 +168,18 @@ test('the file is rotated and bounded', async (t) => {
   const home = new Home();
   t.after(() => home.remove());
   const daemon = spawnDaemon(home, {
-    args: ['--log-level', 'trace', '--set', 'log.file_bytes_max=20000', '--set', 'log.files_max=3'],
+    args: ['--log-level', 'trace', '--set', 'log.file_bytes_max=65536', '--set', 'log.files_max=3'],
   });
   t.after(() => daemon.stop());
   await listening(daemon);
-  for (let i = 0; i < 400; i++) await daemon.get(`/api/v1/none-${'x'.repeat(100)}-${i}`);
+  for (let i = 0; i < 400; i++) await daemon.get(`/api/v1/none-${'x'.repeat(500)}-${i}`);
   await daemon.stop();
   const files = readdirSync(home.path, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && /ingle.*log/.test(entry.name))
     .map((entry) => readFileSync(join(entry.parentPath, entry.name), 'utf8'));
   assert.ok(files.length >= 2 && files.length <= 4, `${files.length} files`);
   for (const text of files) {
-    assert.ok(text.length < 25_000, `${text.length} bytes`);
+    assert.ok(text.length < 70_000, `${text.length} bytes`);
     for (const line of text.split('\n').filter(Boolean)) JSON.parse(line);
   }
 });

@@ -111,7 +111,7 @@ test('ingle ls and ingle show', async (t) => {
   const daemon = await startDaemon(t, { models: ['tiny', 'embedding'] });
   const listed = await ingle(daemon.home, ['ls']);
   assert.equal(listed.code, 0, listed.stderr);
-  assert.match(listed.stdout, /tiny.*llama/);
+  assert.match(listed.stdout, /tiny +text .*usable/);
   assert.match(listed.stdout, /embedding/);
 
   const file = sample('tiny');

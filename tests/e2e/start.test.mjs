@@ -175,10 +175,10 @@ test('a port that is taken is an error that names it', async (t) => {
   t.after(() => holder.close());
   await waitFor('the holder', () => holder.listening);
   const { port } = holder.address();
-  const daemon = spawnDaemon(home, { args: ['--port', String(port)] });
+  const daemon = spawnDaemon(home, { port });
   assert.equal((await daemon.ended).code, 1);
   assert.match(daemon.stderr, new RegExp(String(port)));
-  assert.match(daemon.stderr, /--port/);
+  assert.match(daemon.stderr, /in use/);
 });
 
 test('a port that was just used can be used again at once', async (t) => {
@@ -188,7 +188,7 @@ test('a port that was just used can be used again at once', async (t) => {
   const { port } = first;
   await first.get('/livez');
   await first.stop();
-  const second = await startDaemon(t, { home, args: ['--port', String(port)] });
+  const second = await startDaemon(t, { home, port });
   assert.equal(second.port, port);
 });
 
