@@ -34,8 +34,11 @@ export const HEAVY = [
   { match: /^spdlog\//, files: ['src/insight/log_file.cpp'] },
   { match: /^CLI\//, files: ['src/cli/arguments.cpp'] },
   { match: /^toml\+\+\//, files: ['src/config/toml_file.cpp'] },
-  { match: /^sqlite3\.h$/, files: [] },
-  { match: /^sodium(\.h|\/)/, files: [] },
+  {
+    match: /^sqlite3\.h$/,
+    files: ['src/storage/connection.cpp', 'src/storage/migrations_test.cpp'],
+  },
+  { match: /^sodium(\.h|\/)/, files: ['src/storage/keys.cpp'] },
   { match: /^seccomp\.h$/, files: [] },
   { match: /^nlohmann\//, files: [] },
 ];
