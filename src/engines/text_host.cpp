@@ -75,9 +75,9 @@ class TextHostImpl final : public TextHost {
 
   // --- waiters ---
   base::Status check_crashes(const Waiter& waiter);
-  void finish(const WaiterPtr& waiter, LeaseResult result);
+  void finish(WaiterPtr waiter, LeaseResult result);
   void fail_group(const Waiter& first, const base::Error& error);
-  void let_in(const WaiterPtr& waiter);
+  void let_in(WaiterPtr waiter);
   void tell_waiters();
   LoadProgress progress_for(const Waiter& waiter) const;
 
@@ -137,8 +137,9 @@ base::Task<LeaseResult> TextHostImpl::acquire(std::string model, AcquireOptions 
   co_return result;
 }
 
-// Posted, so that nobody's code runs inside the manager.
-void TextHostImpl::finish(const WaiterPtr& waiter, LeaseResult result) {
+// Posted, so that nobody's code runs inside the manager. By value: the caller may mean an element
+// of the queue, which this removes.
+void TextHostImpl::finish(WaiterPtr waiter, LeaseResult result) {
   if (std::exchange(waiter->finished, true)) return;
   std::erase(queue_, waiter);
   seams_.loop.post(
@@ -150,7 +151,7 @@ void TextHostImpl::fail_group(const Waiter& first, const base::Error& error) {
     if (waiter->wants_same_as(first)) finish(waiter, std::unexpected(error));
 }
 
-void TextHostImpl::let_in(const WaiterPtr& waiter) {
+void TextHostImpl::let_in(WaiterPtr waiter) {
   if (waiter->keep_alive) resident_->keep_alive = *waiter->keep_alive;
   finish(waiter, make_lease(resident_));
 }

@@ -150,6 +150,21 @@ TEST_F(TextHostTest, ALoadTakesAllWhoWaitForItsModel) {
   EXPECT_FALSE(granted("c"));
 }
 
+TEST_F(TextHostTest, SettledModelServesTheHeadOfTheQueueInTurn) {
+  begin("b", "beta");
+  world.loop.advance(Seconds(1));
+  // "a" waits, "b2" behind it; then "a" goes away, and "b2" and "b3" are served from the queue.
+  base::CancelSource source;
+  begin("a", "alpha", {.cancel = source.token()});
+  begin("b2", "beta");
+  begin("b3", "beta");
+  source.cancel();
+  world.loop.advance(Millis(1));
+  EXPECT_EQ(error_of("a").code, ErrorCode::cancelled);
+  EXPECT_TRUE(granted("b2"));
+  EXPECT_TRUE(granted("b3"));
+}
+
 TEST_F(TextHostTest, TooManyWaitersAreTurnedAway) {
   testing::TextWorld small(Seconds(300), 2);
   base::TaskScope waiting;
