@@ -51,8 +51,8 @@ TEST(Choice, GathersToolCallsByIndex) {
 
 TEST(Choice, BrokenPromisesAreErrors) {
   const Plan json{.must_be_json = true};
-  EXPECT_FALSE(Choice(json).take(
-      chunk(R"({"delta": {"content": "sure: {}"}, "finish_reason": "stop"})")));
+  EXPECT_FALSE(
+      Choice(json).take(chunk(R"({"delta": {"content": "sure: {}"}, "finish_reason": "stop"})")));
   EXPECT_TRUE(Choice(json).take(chunk(R"({"delta": {"content": "{}"}, "finish_reason": "stop"})")));
   EXPECT_TRUE(
       Choice(json).take(chunk(R"({"delta": {"content": "{"}, "finish_reason": "length"})")));
@@ -82,8 +82,8 @@ TEST(Choice, CompletionsHaveTheirOwnLogprobs) {
   const Json whole = choice.whole(2, ">>");
   EXPECT_EQ(*whole.find("text")->as_string(), ">>ab");
   EXPECT_EQ(protocol::print_json(*whole.find("logprobs")->find("text_offset")), "[2,3]");
-  EXPECT_EQ(whole.find("logprobs")->find("top_logprobs")->as_array()->front().find("z")->as_double(),
-            -2);
+  EXPECT_EQ(
+      whole.find("logprobs")->find("top_logprobs")->as_array()->front().find("z")->as_double(), -2);
 }
 
 TEST(Vectors, ShortenScalesToLengthOne) {
