@@ -83,7 +83,14 @@ export const WORDS = [
     match: /\bstd::j?thread\b(?!::)/,
     in: /^(src|workers)\//,
     why: 'blocking work goes to base::Lanes',
-    files: ['src/base/lanes.h', 'src/base/lanes.cpp', 'src/storage/', 'src/testing/', '_test.cpp', 'src/http/rig_test.h'],
+    files: [
+      'src/base/lanes.h',
+      'src/base/lanes.cpp',
+      'src/storage/',
+      'src/testing/',
+      '_test.cpp',
+      'src/http/rig_test.h',
+    ],
   },
   {
     match: /\bstd::async\b/,
