@@ -52,8 +52,8 @@ class FolderCatalog final : public Catalog {
         lanes_(lanes),
         loop_(loop),
         log_(std::move(log)),
+        loaded_(loop),
         scan_ended_(loop) {}
-  ~FolderCatalog() override { CHECK(!scanning_, "the catalogue ended before its scan"); }
 
   Task<Status> load_known() override;
   Task<Status> scan() override;
@@ -69,6 +69,7 @@ class FolderCatalog final : public Catalog {
     std::vector<FileItem*> unread{};  // into files
   };
 
+  Task<Status> load_rows();
   Task<Status> scan_folders();
   Task<Status> read_files(Compared& compared);
   Task<Status> save(std::shared_ptr<const Snapshot> snapshot);
@@ -95,12 +96,27 @@ class FolderCatalog final : public Catalog {
   std::shared_ptr<const FileTable> saved_;  // what the database has; null: unknown
   bool ready_ = false;
   bool scanned_ = false;
+  bool loading_ = false;
   bool scanning_ = false;
+  Status last_load_;
   Status last_scan_;
+  base::Gate loaded_;
   base::Gate scan_ended_;
 };
 
 Task<Status> FolderCatalog::load_known() {
+  if (loading_) {
+    CO_TRY(co_await loaded_.wait());
+    co_return last_load_;
+  }
+  loading_ = true;
+  last_load_ = co_await load_rows();
+  loading_ = false;
+  loaded_.wake();
+  co_return last_load_;
+}
+
+Task<Status> FolderCatalog::load_rows() {
   std::shared_ptr<FileTable> rows;
   std::shared_ptr<const Snapshot> known;
   CO_TRY(co_await storage_.run([&](storage::Connection& db) -> Status {
@@ -113,8 +129,8 @@ Task<Status> FolderCatalog::load_known() {
     for (const auto& row : kept) rows->try_emplace(row.path);
     return {};
   }));
-  if (scanned_) co_return Status{};  // the scan knows better
   saved_ = std::move(rows);
+  if (scanned_) co_return Status{};  // the scan knows better
   snapshot_ = std::move(known);
   ready_ = true;
   log_.debug("catalog_known", "the models of the last run are known",
@@ -128,6 +144,8 @@ Task<Status> FolderCatalog::scan() {
     co_return last_scan_;
   }
   scanning_ = true;
+  // What the last run knew need not be read again. Without it, everything is: no error.
+  if (!saved_) (void)co_await load_known();
   last_scan_ = co_await scan_folders();
   scanning_ = false;
   scanned_ = true;
@@ -223,15 +241,7 @@ Task<Status> FolderCatalog::read_files(Compared& compared) {
 }
 
 Task<Status> FolderCatalog::save(std::shared_ptr<const Snapshot> snapshot) {
-  if (!saved_) {  // the last run's rows are not known: learn which there are
-    auto rows = std::make_shared<FileTable>();
-    CO_TRY(co_await storage_.run([&](storage::Connection& db) -> Status {
-      TRY_ASSIGN(const auto kept, storage::list_model_files(db));
-      for (const auto& row : kept) rows->try_emplace(row.path);
-      return {};
-    }));
-    saved_ = std::move(rows);
-  }
+  if (!saved_) co_return last_load_;
   const auto saved = saved_;
   CO_TRY_ASSIGN(const auto changes, co_await in_bulk("catalog_changes", [&] {
                   return changes_between(*saved, snapshot->files);

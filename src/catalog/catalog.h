@@ -57,11 +57,13 @@ class Catalog {
                                          storage::Storage& storage, base::Lanes& lanes,
                                          base::Loop& loop, base::Logger log);
   virtual ~Catalog() = default;
-  // What the last run of the daemon knew, from the database: fast. Then scan() corrects it.
+  // What the last run of the daemon knew, from the database: fast. Then scan() corrects it. A
+  // second call joins the first. Errors: the database's; a scan works all the same.
   virtual base::Task<base::Status> load_known() = 0;
   // Looks at every folder again; reads only files that are new or changed. One scan at a time:
-  // a second call joins the first. Folders that cannot be looked at, and a database that cannot be
-  // written, are logged and no error. Errors: cancelled, overloaded, shutting_down.
+  // a second call joins the first, and it waits for load_known(), or does it. Folders that cannot
+  // be looked at, and a database that cannot be written, are logged and no error. Errors:
+  // cancelled, overloaded, shutting_down.
   virtual base::Task<base::Status> scan() = 0;
   // False until load_known() or the first scan ended.
   virtual bool ready() const = 0;
