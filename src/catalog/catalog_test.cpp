@@ -156,6 +156,14 @@ TEST_F(CatalogTest, OnlyNewAndChangedFilesAreOpenedAgain) {
   ASSERT_TRUE(scan(run));
   EXPECT_EQ(take_read(), Names{"c.gguf"});
   EXPECT_EQ(rows(), 3u);
+
+  // The same size and time, and another file.
+  const auto time = fs::last_write_time(models_ / "c.gguf");
+  const auto twin = models_.write("twin", text_);
+  fs::last_write_time(twin, time);
+  fs::rename(twin, models_ / "c.gguf");
+  ASSERT_TRUE(scan(run));
+  EXPECT_EQ(take_read(), Names{"c.gguf"});
 }
 
 TEST_F(CatalogTest, TheNextRunKnowsWhatTheLastKnew) {
@@ -239,18 +247,23 @@ TEST_F(CatalogTest, AllShardsAreReadAndAMissingOneComes) {
                       [](std::uint64_t, std::span<float>) {});
     return writer.bytes();
   };
-  models_.write("big-00001-of-00002.gguf", shard(0));
+  models_.write("big-00002-of-00002.gguf", shard(1));
   Run run(*this);
   ASSERT_TRUE(scan(run));
   EXPECT_EQ(info(run, "big").state, ModelState::incomplete);
   const auto missing = run.catalog->find("big").error();
   EXPECT_EQ(missing.code, ErrorCode::model_broken);
-  EXPECT_NE(missing.message.find("big-00002-of-00002.gguf"), std::string::npos);
-  models_.write("big-00002-of-00002.gguf", shard(1));
+  EXPECT_NE(missing.message.find("big-00001-of-00002.gguf"), std::string::npos);
+  models_.write("big-00001-of-00002.gguf", shard(0));
   ASSERT_TRUE(scan(run));
   EXPECT_EQ(info(run, "big").state, ModelState::usable) << info(run, "big").problem;
   EXPECT_EQ(info(run, "big").file_count, 2);
   EXPECT_EQ(run.catalog->find("big")->facts.weight_bytes, 256u);
+  const auto kept =
+      storage::list_model_files(*storage::Connection::open(home_ / "ingle.db").value()).value();
+  ASSERT_EQ(kept.size(), 2u);
+  EXPECT_EQ(kept[0].model_id, "big");
+  EXPECT_EQ(kept[1].model_id, "");
 }
 
 TEST_F(CatalogTest, ADownloadThatEndsIsRead) {
