@@ -303,7 +303,8 @@ TEST(Commands, FollowedLogsAreWholeAndWithoutDoubles) {
   });
   EXPECT_EQ(result.out, protocol::encode(event("one")) + "\n" + protocol::encode(event("two")) +
                             "\n" + protocol::encode(event("three")) + "\n");
-  EXPECT_EQ(result.code, 1) << "the daemon closed the socket: there is no more to follow";
+  EXPECT_EQ(result.code, 1) << "there is no more to follow";
+  EXPECT_EQ(result.err, "ingle: the daemon closed the connection\n");
   EXPECT_NE(daemon.asked[1].find(R"("topics":["log"])"), std::string::npos);
 }
 

@@ -54,6 +54,14 @@ base::Error bare_error(int status, std::string_view body) {
                       body.empty() ? "" : ": " + insight::escape_line(body.substr(0, kShownMax)))};
 }
 
+// Says who did not answer, instead of how the connection failed.
+base::Error nobody_answers(base::Error error, const std::string& url) {
+  if (error.code != ErrorCode::io_error) return error;
+  return {ErrorCode::daemon_absent,
+          std::format("nothing answers at {}: start the daemon with 'ingle serve'", url),
+          {error.message}};
+}
+
 Task<Status> stream_pieces(http::ResponseStream& stream,
                            const std::function<bool(std::string_view)>& on_piece) {
   const int status = stream.head().status;
@@ -78,33 +86,38 @@ Task<void> watch_interrupt(base::Loop& loop, const DaemonClient::Interrupted& in
     if (interrupted()) co_return source.cancel();
 }
 
-Task<Status> stream_request(Session& session, http::Endpoint endpoint, http::Request request,
+Task<Status> stream_request(Session& session, const DaemonAddress& address, http::Request request,
                             const std::function<bool(std::string_view)>& on_piece,
                             const DaemonClient::Interrupted& interrupted) {
   CancelSource cancel, done;
   base::TaskScope watching;
   if (interrupted) watching.spawn(watch_interrupt(session.loop, interrupted, cancel, done.token()));
-  auto stream =
-      co_await session.client->open(std::move(endpoint), std::move(request), cancel.token());
+  auto stream = co_await session.client->open(address.endpoint, std::move(request), cancel.token());
   Status status;
   if (stream)
     status = co_await stream_pieces(**stream, on_piece);
   else
-    status = base::fail(std::move(stream).error());
+    status = base::fail(nobody_answers(std::move(stream).error(), address.url));
   done.cancel();
   co_await watching.join();
   co_return status;
 }
 
-Task<Status> follow_messages(Session& session, http::Endpoint endpoint, std::string target,
+Task<Status> follow_messages(Session& session, const DaemonAddress& address, std::string target,
                              http::Headers headers, std::string hello,
                              const std::function<bool(std::string_view)>& on_message) {
-  CO_TRY_ASSIGN(auto socket, co_await session.client->open_websocket(
-                                 std::move(endpoint), std::move(target), std::move(headers), {}));
-  CO_TRY(socket->send({.data = std::move(hello), .binary = false}));
+  auto socket = co_await session.client->open_websocket(address.endpoint, std::move(target),
+                                                        std::move(headers), {});
+  if (!socket) co_return base::fail(nobody_answers(std::move(socket).error(), address.url));
+  CO_TRY((*socket)->send({.data = std::move(hello), .binary = false}));
   while (true) {
-    CO_TRY_ASSIGN(const auto message, co_await socket->receive());
-    if (message.binary || !on_message(message.data)) co_return Status{};
+    const auto message = co_await (*socket)->receive();
+    if (!message)
+      co_return base::fail(
+          message.error().code == ErrorCode::cancelled
+              ? base::Error{ErrorCode::cancelled, "the daemon closed the connection"}
+              : message.error());
+    if (message->binary || !on_message(message->data)) co_return Status{};
   }
 }
 
@@ -154,19 +167,11 @@ http::Request DaemonClient::request(http::Method method, std::string target,
   return out;
 }
 
-base::Error DaemonClient::explained(base::Error error) const {
-  const bool nobody = error.code == ErrorCode::io_error || error.code == ErrorCode::not_found;
-  if (!nobody) return error;
-  return {ErrorCode::daemon_absent,
-          std::format("nothing answers at {}: start the daemon with 'ingle serve'", address_.url),
-          {error.message}};
-}
-
 base::Result<std::string> DaemonClient::fetch(http::Request request) const {
   Session session;
   auto answer =
       session.run(session.client->fetch(address_.endpoint, std::move(request), CancelToken()));
-  if (!answer) return base::fail(explained(std::move(answer).error()));
+  if (!answer) return base::fail(nobody_answers(std::move(answer).error(), address_.url));
   if (answer->status >= 300) return base::fail(error_of_answer(answer->status, answer->body));
   return std::move(answer->body);
 }
@@ -183,21 +188,17 @@ Status DaemonClient::stream(std::string target, std::string body,
                             const std::function<bool(std::string_view)>& on_piece,
                             const Interrupted& interrupted) const {
   Session session;
-  auto status = session.run(stream_request(
-      session, address_.endpoint, request(http::Method::post, std::move(target), std::move(body)),
-      on_piece, interrupted));
-  if (!status) return base::fail(explained(std::move(status).error()));
-  return status;
+  return session.run(stream_request(session, address_,
+                                    request(http::Method::post, std::move(target), std::move(body)),
+                                    on_piece, interrupted));
 }
 
 Status DaemonClient::follow(std::string target, std::string hello,
                             const std::function<bool(std::string_view)>& on_message) const {
   Session session;
-  auto status = session.run(follow_messages(session, address_.endpoint, std::move(target),
-                                            request(http::Method::get, "", "").headers,
-                                            std::move(hello), on_message));
-  if (!status) return base::fail(explained(std::move(status).error()));
-  return status;
+  return session.run(follow_messages(session, address_, std::move(target),
+                                     request(http::Method::get, "", "").headers, std::move(hello),
+                                     on_message));
 }
 
 }  // namespace ingle::cli

@@ -50,8 +50,6 @@ class DaemonClient {
  private:
   base::Result<std::string> fetch(http::Request request) const;
   http::Request request(http::Method method, std::string target, std::string body) const;
-  // Says who did not answer, instead of how the connection failed.
-  base::Error explained(base::Error error) const;
 
   DaemonAddress address_;
   std::string api_key_;
