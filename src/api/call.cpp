@@ -10,8 +10,8 @@ void add_common_headers(const Call& call, http::Response& response) {
   response.headers.set("X-Request-Id", call.request_id);
   response.headers.set("X-Ingle-Protocol", std::to_string(protocol::kProtocolVersion));
   response.headers.set("X-Content-Type-Options", "nosniff");
-  // The guard has let this origin pass, so its page may read the answer.
-  if (const auto origin = call.exchange.request().headers.get("Origin")) {
+  if (const auto origin = call.exchange.request().headers.get("Origin");
+      origin && call.origin_passed) {
     response.headers.set("Access-Control-Allow-Origin", std::string(*origin));
     response.headers.set("Access-Control-Expose-Headers", "X-Request-Id, X-Ingle-Protocol");
     response.headers.set("Vary", "Origin");

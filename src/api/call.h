@@ -64,6 +64,8 @@ struct Call {
   base::Logger log;
   // The variable part of the route's path ("{id}"), decoded; empty when it has none.
   std::string path_tail{};
+  // Whether the page that asks may read the answer: set once its origin has passed the guard.
+  bool origin_passed = false;
   // Status of the answer; 0 until one has begun.
   int status_sent = 0;
 

@@ -114,8 +114,12 @@ base::Task<void> Router::handle(http::Exchange& exchange) {
                                                      std::string(http::method_name(method)));
   else
     status = co_await guard_and_run(exchange, call, found.route);
-  if (!status && call.status_sent == 0 && status.error().code != ErrorCode::cancelled)
-    (void)co_await call.respond_error(status.error());
+  if (!status && call.status_sent == 0 && status.error().code != ErrorCode::cancelled) {
+    auto refusal = error_response(call.surface, status.error(), id);
+    if (status.error().code == ErrorCode::method_not_allowed)
+      refusal.headers.set("Allow", found.other_methods);
+    (void)co_await call.respond(std::move(refusal));
+  }
   parts_.startup.mark_first_answer();
   ++parts_.traffic
         .by_status_class[static_cast<std::size_t>(std::clamp(call.status_sent / 100, 0, 5))];
@@ -140,6 +144,7 @@ base::Task<base::Status> Router::guard_and_run(http::Exchange& exchange, Call& c
   const auto& config = parts_.config.server;
   CO_TRY(check_host(request, exchange.connection(), config));
   CO_TRY(check_origin(request, config));
+  call.origin_passed = true;
   if (request.method == http::Method::options) co_return co_await call.respond(preflight(request));
   if (!route || route->access == Access::guarded) CO_TRY(co_await check_key(call));
   if (!route)

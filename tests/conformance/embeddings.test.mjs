@@ -63,11 +63,19 @@ test('embeddings', async (t) => {
     assert.ok(close(one.data[0].embedding, two.data[0].embedding));
   });
 
+  await t.test('fewer dimensions are the first ones, of length one again', async () => {
+    const whole = (await embed('warm')).data[0].embedding;
+    const short = (await embed('warm', { dimensions: 7 })).data[0].embedding;
+    assert.equal(short.length, 7);
+    assert.ok(Math.abs(Math.hypot(...short) - 1) < 1e-3);
+    assert.ok(Math.abs(short[1] / short[0] - whole[1] / whole[0]) < 1e-3);
+  });
+
   await t.test('what is wrong is 400', async () => {
     for (const input of [undefined, [], '', [''], [[]], 5, { a: 1 }, ['x', 5], [1.5], [-1], [1e9]])
       await assert.rejects(embed(input), OpenAI.BadRequestError, JSON.stringify(input));
     await assert.rejects(embed('x', { encoding_format: 'hex' }), OpenAI.BadRequestError);
-    await assert.rejects(embed('x', { dimensions: 7 }), OpenAI.BadRequestError);
+    await assert.rejects(embed('x', { dimensions: 100_000 }), OpenAI.BadRequestError);
   });
 });
 

