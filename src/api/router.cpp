@@ -155,9 +155,9 @@ base::Task<base::Status> Router::guard_and_run(http::Exchange& exchange, Call& c
   co_return co_await route->handler(call);
 }
 
-http::Response Router::on_refused(int status, const base::Error& error) {
+http::Response Router::on_refused(int status, const base::Error& error, std::string_view target) {
   log_.info("request_refused", error.message, {{"status", static_cast<std::int64_t>(status)}});
-  auto out = error_response(Surface::native, error, "");
+  auto out = error_response(surface_of_path(target), error, "");
   out.status = status;
   return out;
 }

@@ -32,7 +32,7 @@ class Router final : public http::Handler {
  public:
   Router(Parts& parts, base::Logger log) : parts_(parts), log_(std::move(log)) {}
   base::Task<void> handle(http::Exchange& exchange) override;
-  http::Response on_refused(int status, const base::Error& error) override;
+  http::Response on_refused(int status, const base::Error& error, std::string_view target) override;
 
  private:
   base::Task<base::Status> guard_and_run(http::Exchange& exchange, Call& call, const Route* route);

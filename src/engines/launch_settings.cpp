@@ -168,6 +168,22 @@ class Deriver {
                     config_.parallel);
   }
 
+  // Tokens of a prompt to read at once: what takes a processor about 0.1 s, as far as it reads no
+  // slower for it. Measured on 2 cores with 146 M parameters in f16: 225 tokens/s in steps of 512,
+  // 200 in steps of 128, 153 in steps of 32.
+  std::pair<std::int64_t, std::string> prompt_step() const {
+    constexpr std::int64_t kStepMax = 512;
+    constexpr std::int64_t kStepMin = 128;
+    constexpr double kFlopsPerCore = 30e9;
+    if (machine_.has_gpu)
+      return {kStepMax, "a GPU reads as fast in steps of 512 as in larger ones"};
+    const double flops_per_token = 2.0 * std::max(1.0, static_cast<double>(facts_.parameters));
+    const double tokens = 0.1 * kFlopsPerCore * machine_.cores_physical / flops_per_token;
+    const auto step = static_cast<std::int64_t>(
+        std::clamp(tokens, static_cast<double>(kStepMin), static_cast<double>(kStepMax)));
+    return {step / 32 * 32, "short steps, so that a client that leaves frees the processor soon"};
+  }
+
   void derive_batches() {
     if (embeds()) {
       const std::string reason = "an input must be computed in one piece";
@@ -175,9 +191,11 @@ class Deriver {
       out_.ubatch_tokens = pick_number("ubatch_tokens", out_.context_tokens, reason);
       return;
     }
-    out_.batch_tokens = pick_number("batch_tokens", 2048, "the engine's default");
+    // The engine hears of a client that left only between two batches.
+    const auto [batch, reason] = prompt_step();
+    out_.batch_tokens = pick_number("batch_tokens", batch, reason);
     out_.ubatch_tokens = pick_number(
-        "ubatch_tokens", std::min<std::int64_t>(512, out_.batch_tokens), "the engine's default");
+        "ubatch_tokens", std::min<std::int64_t>(batch, out_.batch_tokens), "a batch at once");
   }
 
   void derive_rest() {

@@ -121,6 +121,19 @@ TEST(LaunchSettings, HeadsThatDoNotFitABlockAreNotQuantised) {
   EXPECT_TRUE(refused.error().message.contains("80")) << refused.error().message;
 }
 
+TEST(LaunchSettings, PromptsAreReadInShortStepsWithoutAGpu) {
+  auto facts = tiny();
+  facts.parameters = 400'000;
+  EXPECT_EQ(derive(facts, machine(8)).batch_tokens, 512);
+  facts.parameters = 7'000'000'000;
+  const auto settings = derive(facts, machine(8));
+  EXPECT_EQ(settings.batch_tokens, 128);
+  EXPECT_EQ(settings.ubatch_tokens, 128);
+  auto with_gpu = machine(8);
+  with_gpu.has_gpu = true;
+  EXPECT_EQ(derive(facts, with_gpu).batch_tokens, 512);
+}
+
 TEST(LaunchSettings, EmbeddingsComputeAnInputInOnePiece) {
   auto facts = tiny();
   facts.causal = false;

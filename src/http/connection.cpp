@@ -149,7 +149,8 @@ base::Task<Connection::Next> Connection::handle_request() {
 base::Task<void> Connection::refuse(Refusal refusal) {
   phase_ = Phase::answer;
   if (dead_) co_return;
-  Response response = context_.handler.on_refused(refusal.status, refusal.error);
+  Response response = context_.handler.on_refused(
+      refusal.status, refusal.error, reader_.head_done() ? reader_.request().target : "");
   response.status = refusal.status;
   const bool to_head = reader_.head_done() && reader_.request().method == Method::head;
   const std::string head =

@@ -6,9 +6,12 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <charconv>
 #include <cstring>
 #include <format>
+#include <vector>
 
 namespace ingle::http {
 namespace {
@@ -66,7 +69,7 @@ void ServerRig::drain(base::Micros limit) {
   thread_.run(server_->drain(limit));
 }
 
-Response ServerRig::on_refused(int, const base::Error& error) {
+Response ServerRig::on_refused(int, const base::Error& error, std::string_view) {
   return {.body = "refused: " + error.message};
 }
 

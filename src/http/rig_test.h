@@ -11,6 +11,8 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <type_traits>
+#include <utility>
 
 #include "http/client.h"
 #include "http/server.h"
@@ -91,7 +93,7 @@ class ServerRig : public Handler {
   void drain(base::Micros limit);
 
   base::Task<void> handle(Exchange& exchange) override { return serve_(exchange); }
-  Response on_refused(int status, const base::Error& error) override;
+  Response on_refused(int status, const base::Error& error, std::string_view target) override;
 
  private:
   const Serve serve_;

@@ -104,7 +104,8 @@ class Handler {
   // One call per request, on the loop; several at once (one per connection).
   virtual base::Task<void> handle(Exchange& exchange) = 0;
   // The answer to what the server refused by itself: status is set, the body is the product's.
-  virtual Response on_refused(int status, const base::Error& error) = 0;
+  // `target` is the raw target, or empty when the refusal came before it was known.
+  virtual Response on_refused(int status, const base::Error& error, std::string_view target) = 0;
 };
 
 struct ListenAddress {
@@ -127,7 +128,8 @@ class Server {
   // Stops accepting; idle connections close; running exchanges go on.
   virtual void stop_accepting() = 0;
   // Stops accepting, waits until no exchange runs, at most `limit`; then cuts what is left and
-  // waits until all handlers have returned (they see their client gone). Once.
+  // waits until all handlers have returned (they see their client gone). Once, and not from a
+  // handler.
   virtual base::Task<void> drain(base::Micros limit) = 0;
   virtual std::size_t connections() const = 0;
   virtual std::size_t exchanges() const = 0;

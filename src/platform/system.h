@@ -19,6 +19,7 @@ struct MachineFacts {
   std::uint64_t ram_bytes_total = 0;
   std::uint64_t ram_bytes_available = 0;  // MemAvailable, capped by the cgroup's limit
   std::string cpu_name{};
+  bool has_gpu = false;  // a device node of a GPU driver is there; what it can is not asked
   bool has_avx2 = false;
   bool has_avx512 = false;
 };

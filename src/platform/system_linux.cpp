@@ -156,6 +156,12 @@ base::Result<MachineFacts> read_machine(const fs::path& root) {
         std::clamp(static_cast<int>(std::min(*limits.cpus, 1e6)), 1, facts.cores_logical);
   facts.cores_physical = std::min(count_physical(root, cpus), facts.cores_logical);
 
+  constexpr std::array kGpuNodes{"dev/nvidia0", "dev/kfd", "dev/dri/renderD128"};
+  facts.has_gpu = std::ranges::any_of(kGpuNodes, [&](const char* node) {
+    std::error_code ignored;
+    return fs::exists(root / node, ignored);
+  });
+
   const auto processor = read_kernel_file(root / "proc/cpuinfo");
   facts.cpu_name = value_of(processor, "model name", ':');
   const auto flags = " " + value_of(processor, "flags", ':') + " ";

@@ -69,7 +69,7 @@ base::Task<void> FakeEngine::load() {
   crash_if(script_, CrashAt::ready);
 }
 
-http::Response FakeEngine::on_refused(int status, const base::Error& error) {
+http::Response FakeEngine::on_refused(int status, const base::Error& error, std::string_view) {
   return error_response(status, error.message);
 }
 

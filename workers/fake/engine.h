@@ -20,7 +20,7 @@ class FakeEngine final : public http::Handler {
   base::Task<void> load();
 
   base::Task<void> handle(http::Exchange& exchange) override;
-  http::Response on_refused(int status, const base::Error& error) override;
+  http::Response on_refused(int status, const base::Error& error, std::string_view target) override;
 
  private:
   base::Task<void> answer(http::Exchange& exchange);

@@ -26,6 +26,7 @@ struct Run {
   const Plan& plan;
   Session session;
   std::unique_ptr<engines::Lease> lease{};
+  std::unique_ptr<Upstream> first{};  // generation 0; the others are opened beside it
 
   const char* path() const {
     return plan.kind == PlanKind::chat ? "/v1/chat/completions" : "/v1/completions";
@@ -69,6 +70,14 @@ base::Task<base::Result<std::unique_ptr<Upstream>>> open(Run& run, std::size_t i
                                     std::move(options));
 }
 
+// A worker for the run, and its first generation under way.
+base::Task<base::Status> start(Run& run, const std::string& id) {
+  run.lease.reset();
+  CO_TRY_ASSIGN(run.lease, co_await acquire(run, id));
+  CO_TRY_ASSIGN(run.first, co_await run.session.keep_alive(open(run, 0)));
+  co_return base::Status{};
+}
+
 // Text of tokens, from the worker's tokenizer.
 base::Task<base::Result<std::string>> detokenize(Run& run,
                                                  const std::vector<std::int64_t>& tokens) {
@@ -100,9 +109,7 @@ bool is_usage_chunk(std::string_view event) {
 
 // The common case, one choice and nothing to check: events pass as they come.
 base::Task<base::Status> relay(Run& run) {
-  auto opened = co_await run.session.keep_alive(open(run, 0));
-  if (!opened) co_return co_await run.session.give_up(std::move(opened).error());
-  auto& upstream = **opened;
+  auto& upstream = *run.first;
   std::string kept;
   while (true) {
     // Once tokens come they come often enough to keep the stream alive by themselves.
@@ -174,7 +181,12 @@ base::Status take_events(Gathering& all, std::size_t index, std::string_view eve
 
 base::Task<base::Status> gather_one(Gathering& all, std::size_t index) {
   CO_TRY_ASSIGN(all.echoes[index], co_await echo_of(all.run, index));
-  CO_TRY_ASSIGN(const auto upstream, co_await open(all.run, index));
+  std::unique_ptr<Upstream> upstream;
+  if (index == 0) {
+    upstream = std::move(all.run.first);
+  } else {
+    CO_TRY_ASSIGN(upstream, co_await open(all.run, index));
+  }
   std::string out;
   while (!all.error) {
     CO_TRY_ASSIGN(const auto events, co_await upstream->next());
@@ -252,9 +264,11 @@ base::Task<base::Result<Json>> read_body(Call& call) {
 base::Task<base::Status> answer(Call& call, Plan plan) {
   CO_TRY_ASSIGN(const auto record, find_model(call, plan));
   Run run{.call = call, .plan = plan, .session = Session(call, plan.stream)};
-  auto lease = co_await acquire(run, record.info.id);
-  if (!lease) co_return co_await run.session.give_up(std::move(lease).error());
-  run.lease = *std::move(lease);
+  auto started = co_await start(run, record.info.id);
+  // Its worker died between two requests: the next lease loads it again.
+  if (!started && started.error().code == ErrorCode::pending)
+    started = co_await start(run, record.info.id);
+  if (!started) co_return co_await run.session.give_up(std::move(started).error());
   const bool plain = plan.stream && plan.generations.size() == 1 && !plan.must_be_json &&
                      !plan.must_call_tool && plan.kind == PlanKind::chat;
   if (plain) co_return co_await relay(run);

@@ -112,6 +112,23 @@ base::Result<std::string> shorten_all(const std::string& text, const EmbeddingRe
   return protocol::print_json(body);
 }
 
+// The worker's answer to this body. Errors: those of a lease, explain_failure() and the worker.
+base::Task<base::Result<std::string>> ask_worker(Call& call, const std::string& id,
+                                                 const std::string& body) {
+  CO_TRY_ASSIGN(const auto lease,
+                co_await call.parts.texts.acquire(id, {.cancel = call.exchange.client_gone()}));
+  http::Request request{.method = http::Method::post, .target = "/v1/embeddings"};
+  request.headers.set("Content-Type", "application/json");
+  request.headers.set("Authorization", "Bearer " + lease->api_key());
+  request.body = body;
+  auto response = co_await call.parts.client.fetch(lease->endpoint(), std::move(request),
+                                                   call.exchange.client_gone());
+  if (!response)
+    co_return fail(co_await explain_failure(call, *lease, std::move(response).error()));
+  if (response->status != 200) co_return fail(upstream_error(response->status, response->body));
+  co_return std::move(response->body);
+}
+
 }  // namespace
 
 base::Task<base::Status> embeddings(Call& call) {
@@ -119,26 +136,20 @@ base::Task<base::Status> embeddings(Call& call) {
   CO_TRY_ASSIGN(auto wanted, plan_embedding(std::move(body)));
   CO_TRY_ASSIGN(const auto record, call.parts.catalog.find(wanted.model));
   CO_TRY(check_model(record, wanted));
-  CO_TRY_ASSIGN(const auto lease, co_await call.parts.texts.acquire(
-                                      record.info.id, {.cancel = call.exchange.client_gone()}));
-  http::Request request{.method = http::Method::post, .target = "/v1/embeddings"};
-  request.headers.set("Content-Type", "application/json");
-  request.headers.set("Authorization", "Bearer " + lease->api_key());
   const bool worker_encodes = wanted.base64 && !wanted.dimensions;
-  request.body =
+  const std::string body_text =
       protocol::print_json(Json::Object{{"model", record.info.id},
                                         {"input", std::move(wanted.input)},
                                         {"encoding_format", worker_encodes ? "base64" : "float"}});
-  auto response = co_await call.parts.client.fetch(lease->endpoint(), std::move(request),
-                                                   call.exchange.client_gone());
-  if (!response && lease->worker_gone().cancelled()) co_return fail(co_await lease->crash());
+  auto response = co_await ask_worker(call, record.info.id, body_text);
+  // Its worker died between two requests: the next lease loads it again.
+  if (!response && response.error().code == ErrorCode::pending)
+    response = co_await ask_worker(call, record.info.id, body_text);
   if (!response) co_return fail(std::move(response).error());
-  if (response->status != 200) co_return fail(upstream_error(response->status, response->body));
-  if (!wanted.dimensions) co_return co_await call.respond_json(std::move(response->body));
+  if (!wanted.dimensions) co_return co_await call.respond_json(*std::move(response));
   CO_TRY_ASSIGN(auto text, co_await base::run_on(call.parts.lanes, call.parts.loop,
-                                                 base::Lane::interactive, "shorten vectors", [&] {
-                                                   return shorten_all(response->body, wanted);
-                                                 }));
+                                                 base::Lane::interactive, "shorten vectors",
+                                                 [&] { return shorten_all(*response, wanted); }));
   co_return co_await call.respond_json(std::move(text));
 }
 

@@ -41,6 +41,21 @@ Error upstream_error(int status, std::string_view body) {
   return {ErrorCode::upstream_error, "the text engine failed: " + message};
 }
 
+base::Task<Error> explain_failure(Call& call, engines::Lease& lease, Error error) {
+  const bool unreached = error.code == ErrorCode::io_error;
+  if (call.exchange.client_gone().cancelled())
+    co_return Error{ErrorCode::cancelled, "the client closed the connection"};
+  // The socket tells the end before the process table does.
+  if (!lease.worker_gone().cancelled() && (unreached || error.code == ErrorCode::upstream_error)) {
+    base::Gate never(call.parts.loop);
+    (void)co_await never.wait(base::Millis{200}, lease.worker_gone());
+  }
+  if (!lease.worker_gone().cancelled()) co_return error;
+  Error crash = co_await lease.crash();
+  if (unreached) crash.code = ErrorCode::pending;
+  co_return crash;
+}
+
 Upstream::Upstream(Call& call, engines::Lease& lease, UpstreamOptions options)
     : call_(call), lease_(lease), options_(std::move(options)) {
   client_gone_ = call_.exchange.client_gone().on_cancel([this] { cancel_.cancel(); });
@@ -58,7 +73,7 @@ base::Task<base::Result<std::unique_ptr<Upstream>>> Upstream::open(Call& call,
   request.body = std::move(body);
   auto stream =
       co_await call.parts.client.open(lease.endpoint(), std::move(request), self->cancel_.token());
-  if (!stream) co_return fail(co_await self->explain(std::move(stream).error()));
+  if (!stream) co_return fail(co_await explain_failure(call, lease, std::move(stream).error()));
   self->stream_ = *std::move(stream);
   const int status = self->stream_->head().status;
   if (status == 200) co_return self;
@@ -69,20 +84,6 @@ base::Task<base::Result<std::unique_ptr<Upstream>>> Upstream::open(Call& call,
     text += *piece;
   }
   co_return fail(upstream_error(status, text));
-}
-
-// Why the connection to the worker ended: its crash, if it crashed, says more than the socket.
-base::Task<Error> Upstream::explain(Error error) {
-  if (lease_.worker_gone().cancelled()) co_return co_await lease_.crash();
-  if (call_.exchange.client_gone().cancelled())
-    co_return Error{ErrorCode::cancelled, "the client closed the connection"};
-  // The socket tells the end before the process table does.
-  if (error.code == ErrorCode::upstream_error || error.code == ErrorCode::io_error) {
-    base::Gate never(call_.parts.loop);
-    (void)co_await never.wait(base::Millis{200}, lease_.worker_gone());
-    if (lease_.worker_gone().cancelled()) co_return co_await lease_.crash();
-  }
-  co_return error;
 }
 
 void Upstream::take_event(std::string_view event) {
@@ -113,9 +114,10 @@ base::Task<base::Result<std::string_view>> Upstream::next() {
     if (error_) co_return fail(*error_);
     if (done_) co_return std::string_view{};
     auto piece = co_await stream_->read();
-    if (!piece) co_return fail(co_await explain(std::move(piece).error()));
+    if (!piece) co_return fail(co_await explain_failure(call_, lease_, std::move(piece).error()));
     if (piece->empty())
-      co_return fail(co_await explain(
+      co_return fail(co_await explain_failure(
+          call_, lease_,
           {ErrorCode::upstream_error, "the text engine ended its answer before its end"}));
     if (!splitter_.feed(*piece, [this](std::string_view event) { take_event(event); }))
       co_return fail(ErrorCode::limit_exceeded, "the text engine sent an event over its limit");

@@ -36,7 +36,6 @@ class Upstream {
 
  private:
   Upstream(Call& call, engines::Lease& lease, UpstreamOptions options);
-  base::Task<base::Error> explain(base::Error error);
   void take_event(std::string_view event);
 
   Call& call_;
@@ -52,6 +51,11 @@ class Upstream {
   bool done_ = false;
   std::optional<base::Error> error_;
 };
+
+// Why a request to the leased worker failed: its crash, if it crashed, says more than the socket.
+// A worker that was dead before it could be reached is `pending`: nothing has been lost, and the
+// next lease is on a new one.
+base::Task<base::Error> explain_failure(Call& call, engines::Lease& lease, base::Error error);
 
 // An Error from a worker's error body: {"error": {"code", "message", "type"}} or any text.
 base::Error upstream_error(int status, std::string_view body);
