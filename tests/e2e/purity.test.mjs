@@ -8,7 +8,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 
-import { BUILD, Home, chat, collect, openEvents, sse, startDaemon } from './harness.mjs';
+import { BUILD, Home, chat, collect, openEvents, sse, startDaemon, waitFor } from './harness.mjs';
 
 function callsOf(path) {
   return readFileSync(path, 'latin1')
@@ -55,6 +55,7 @@ test('the loop thread never blocks', async (t) => {
   assert.equal((await daemon.post('/v1/embeddings', input)).status, 200);
   const [{ pid }] = await daemon.residents();
   process.kill(pid, 'SIGKILL');
+  await waitFor('the death to be known', async () => (await daemon.residents()).length === 0);
   assert.equal((await daemon.post('/v1/embeddings', input)).status, 200);
   await daemon.get('/v1/models', { headers: { Authorization: 'Bearer ingle-wrong' } });
   await daemon.post('/api/v1/unload', {});

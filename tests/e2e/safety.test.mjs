@@ -329,7 +329,8 @@ test('WebSocket messages have a size, and only text of the protocol is understoo
   const daemon = await startDaemon(t);
   const big = await new Socket(`${daemon.url}/api/v1/events`).opened;
   big.send('x'.repeat((1 << 20) + 1));
-  assert.equal((await big.closed).code, 1009);
+  // 1006 when this side was still sending as the socket closed: the reset overtakes the reason.
+  assert.ok([1009, 1006].includes((await big.closed).code));
   for (const message of ['{', '[]', '{"type":"dance"}', '{"type":"hello"}', 'null']) {
     const socket = await new Socket(`${daemon.url}/api/v1/events`).opened;
     socket.send(message);
