@@ -57,6 +57,8 @@ int serve(cli::ServeOptions options) {
 
   daemon->run();
   (void)files->remove(setup->home.lease_file());
+  if (const auto& path = setup->config.values.server.unix_path; !path.empty())
+    (void)files->remove(path);
   logs->flush();
   // Not exit(): what still waits on other threads must not run into destructors. The database is
   // in WAL mode and needs no goodbye.

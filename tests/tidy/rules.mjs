@@ -146,7 +146,6 @@ export const NEEDED = [
   /^libspdlog\.so/,
   /^libfmt\.so/,
   /^libsodium\.so/,
-  /^libseccomp\.so/,
   /^libboost_\w+\.so/,
   /^lib(a|t|ub)san\.so/,
 ];

@@ -1,8 +1,12 @@
 #include "api/openai/session.h"
 
 #include "api/errors.h"
+#include "platform/asio_loop.h"
 
 namespace ingle::api::openai {
+
+Session::Session(Call& call, bool stream)
+    : call_(call), stream_(stream), sent_(call.parts.loop) {}
 
 base::Task<base::Status> Session::begin() {
   if (begun_) co_return base::Status{};
@@ -14,8 +18,13 @@ base::Task<base::Status> Session::begin() {
 }
 
 base::Task<base::Status> Session::send(std::string_view events) {
-  CO_TRY(co_await begin());
-  co_return co_await call_.exchange.write(events);
+  while (sending_) CO_TRY(co_await sent_.wait());
+  sending_ = true;
+  auto status = co_await begin();
+  if (status) status = co_await call_.exchange.write(events);
+  sending_ = false;
+  sent_.wake();
+  co_return status;
 }
 
 base::Task<base::Status> Session::comment() {

@@ -18,7 +18,7 @@ class Session {
   static constexpr base::Millis kQuietFirst{250};
   static constexpr base::Millis kQuietNext{1000};
 
-  Session(Call& call, bool stream) : call_(call), stream_(stream) {}
+  Session(Call& call, bool stream);
 
   bool is_stream() const { return stream_; }
   // What the next comment says; one line.
@@ -42,7 +42,7 @@ class Session {
     co_return std::move(*waiting.result);
   }
 
-  // Writes whole events, beginning the stream first. Errors: cancelled.
+  // Writes whole events, beginning the stream first; callers take turns. Errors: cancelled.
   base::Task<base::Status> send(std::string_view events);
   // Ends the stream as it should: with "[DONE]".
   base::Task<base::Status> finish();
@@ -67,6 +67,8 @@ class Session {
   Call& call_;
   const bool stream_;
   bool begun_ = false;
+  bool sending_ = false;  // an exchange takes one call at a time
+  base::Gate sent_;
   std::string progress_{"waiting"};
 };
 
