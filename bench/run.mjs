@@ -1,7 +1,7 @@
 // ./dev bench [NAME]: builds nothing, runs the benchmarks of build/release and prints their figures
 // as a table with the targets, and as JSON in build/bench/NAME.json.
 //   spine: starting, streaming through ingle against llama-server itself, GGUF metadata
-// INGLE_BENCH_QUICK=1 takes a tenth of the rounds, to see that everything works.
+// INGLE_TEST_QUICK=1 takes a tenth of the rounds, to see that everything works.
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
@@ -15,7 +15,7 @@ const { Home, INGLE, listening, sample, sleep, spawnDaemon, warm } =
   await import('../tests/e2e/harness.mjs');
 
 const rounds = (count) =>
-  process.env.INGLE_BENCH_QUICK ? Math.max(2, Math.round(count / 10)) : count;
+  process.env.INGLE_TEST_QUICK ? Math.max(2, Math.round(count / 10)) : count;
 const run = (program, ...args) =>
   execFileSync(program, args.map(String), {
     encoding: 'utf8',
@@ -78,11 +78,12 @@ async function streamRows(daemon) {
   const target = ['>=', 0.98];
   let direct = await load(daemon, 'bench150m', ['parallel=16', 'context_tokens=1024']);
   for (const [streams, tokens, count] of [
-    [1, 96, 30],
-    [16, 48, 20],
+    [1, 64, 20],
+    [16, 24, 12],
   ]) {
     say(`tokens per second, ${streams} streams`);
     const r = client('throughput', 'bench150m', streams, tokens, rounds(count), ...direct);
+    say(JSON.stringify(r));
     out.push(
       row(`${streams} streams, llama-server itself`, r.direct_tokens_per_s, 'tokens/s'),
       row(`${streams} streams, through ingle`, r.ingle_tokens_per_s, 'tokens/s'),
@@ -90,7 +91,8 @@ async function streamRows(daemon) {
     );
   }
   say('cancelling');
-  const left = client('cancel', 'bench150m', rounds(20), 700, ...direct);
+  direct = await load(daemon, 'bench150m', ['parallel=1', 'context_tokens=4096']);
+  const left = client('cancel', 'bench150m', rounds(12), 400, ...direct);
   out.push(
     row('a client leaves in the answer: worker idle after', left.in_answer_ms_median, 'ms', [
       '<=',
@@ -103,7 +105,7 @@ async function streamRows(daemon) {
   );
   say('first token');
   direct = await load(daemon, 'tiny', ['parallel=4']);
-  const first = client('first_token', 'tiny', rounds(600), ...direct);
+  const first = client('first_token', 'tiny', rounds(400), ...direct);
   out.push(
     row('first token, llama-server itself, median', first.direct_ms_median, 'ms'),
     row('first token, through ingle, median', first.ingle_ms_median, 'ms'),
@@ -119,7 +121,7 @@ function ggufRows() {
   say('GGUF metadata');
   const file = sample('vocab150k');
   const ours = JSON.parse(run(tool('gguf_bench'), file, rounds(50)));
-  const theirs = JSON.parse(run('python3', python, file, rounds(10)));
+  const theirs = JSON.parse(run('python3', python, file, rounds(3)));
   return [
     row('metadata of 150,000 tokens, ingle, median', ours.median_ms, 'ms'),
     row('metadata of 150,000 tokens, python3-gguf, median', theirs.median_ms, 'ms'),

@@ -148,7 +148,7 @@ void run_cancel(const Target& direct, const Target& ingle, std::string_view mode
   std::vector<double> in_answer;
   for (int i = 0; i < times; ++i) {
     int socket = send_request(ingle, "POST", kChat, chat_body(model, 5000 + i, 1, prompt_words));
-    wait_until(direct, true, 10'000);
+    wait_until(direct, true, 20'000);
     ::close(socket);
     double left = now_ms();
     wait_until(direct, false, 60'000);

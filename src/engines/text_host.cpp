@@ -36,6 +36,9 @@ bool may_enter(const Waiter& waiter, const Resident& resident) {
 
 base::Status check_kind(const protocol::ModelInfo& model) {
   using enum protocol::ModelKind;
+  if (model.kind == unknown)
+    return fail(ErrorCode::unsupported,
+                std::format("'{}' is of a kind that no engine here can run", model.id));
   if (model.kind != projector && model.kind != adapter) return {};
   return fail(ErrorCode::unsupported,
               std::format("'{}' is a {} and cannot answer by itself: name the model it belongs to",

@@ -44,8 +44,15 @@ base::Task<base::Status> list_logs(Call& call) {
           "level is '" + std::string(*text) + "'; it must be trace, debug, info, warning or error");
     level = *known;
   }
-  co_return co_await call.respond_json(protocol::encode(
-      call.parts.logs.newest(count, level, target.query_value("grep").value_or(""))));
+  const std::string grep(target.query_value("grep").value_or(""));
+  // Thousands of records are looked through and encoded: too much for one turn of the loop.
+  CO_TRY_ASSIGN(
+      auto page,
+      co_await base::run_on(call.parts.lanes, call.parts.loop, base::Lane::interactive,
+                            "look through the log", [&]() -> std::string {
+                              return protocol::encode(call.parts.logs.newest(count, level, grep));
+                            }));
+  co_return co_await call.respond_json(std::move(page));
 }
 
 base::Task<base::Status> openapi(Call& call) {

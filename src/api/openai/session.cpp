@@ -5,8 +5,7 @@
 
 namespace ingle::api::openai {
 
-Session::Session(Call& call, bool stream)
-    : call_(call), stream_(stream), sent_(call.parts.loop) {}
+Session::Session(Call& call, bool stream) : call_(call), stream_(stream), sent_(call.parts.loop) {}
 
 base::Task<base::Status> Session::begin() {
   if (begun_) co_return base::Status{};
