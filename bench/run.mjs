@@ -2,11 +2,12 @@
 // as a table with the targets, and as JSON in build/bench/NAME.json.
 //   spine: starting, streaming through ingle against llama-server itself, GGUF metadata
 // INGLE_TEST_QUICK=1 takes a tenth of the rounds, to see that everything works.
-import { execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 
 const TOP = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 const BUILD = resolve(process.env.INGLE_TEST_BUILD ?? join(TOP, 'build/release'));
@@ -16,11 +17,12 @@ const { Home, INGLE, listening, sample, sleep, spawnDaemon, warm } =
 
 const rounds = (count) =>
   process.env.INGLE_TEST_QUICK ? Math.max(2, Math.round(count / 10)) : count;
-const run = (program, ...args) =>
-  execFileSync(program, args.map(String), {
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+// Not the blocking kind: fetch must see meanwhile which kept-alive connections the daemon ends.
+const run = async (program, ...args) => {
+  const { stdout, stderr } = await promisify(execFile)(program, args.map(String));
+  process.stderr.write(stderr);
+  return JSON.parse(stdout);
+};
 const tool = (name) => join(BUILD, 'bin', name);
 const say = (text) => process.stderr.write(`bench: ${text}\n`);
 
@@ -32,10 +34,15 @@ function row(name, value, unit, target) {
   return { name, value, unit, target: `${relation} ${limit}`, met };
 }
 
-function startRows() {
+async function startRows() {
   say('cold starts');
-  const times = JSON.parse(
-    run(tool('first_answer'), rounds(40), INGLE, 'serve', '--models', '/nonexistent'),
+  const times = await run(
+    tool('first_answer'),
+    rounds(40),
+    INGLE,
+    'serve',
+    '--models',
+    '/nonexistent',
   );
   return [
     row('exec to first 200 on /livez, median', times.first_answer_ms_median, 'ms', ['<=', 15]),
@@ -71,7 +78,7 @@ async function load(daemon, model, set) {
   return [`unix:${words[words.indexOf('--host') + 1]}`, key, `tcp:${daemon.port}`];
 }
 
-const client = (...args) => JSON.parse(run(tool('stream_client'), ...args));
+const client = (...args) => run(tool('stream_client'), ...args);
 
 async function streamRows(daemon) {
   const out = [];
@@ -82,7 +89,7 @@ async function streamRows(daemon) {
     [16, 24, 12],
   ]) {
     say(`tokens per second, ${streams} streams`);
-    const r = client('throughput', 'bench150m', streams, tokens, rounds(count), ...direct);
+    const r = await client('throughput', 'bench150m', streams, tokens, rounds(count), ...direct);
     say(JSON.stringify(r));
     out.push(
       row(`${streams} streams, llama-server itself`, r.direct_tokens_per_s, 'tokens/s'),
@@ -92,7 +99,7 @@ async function streamRows(daemon) {
   }
   say('cancelling');
   direct = await load(daemon, 'bench150m', ['parallel=1', 'context_tokens=4096']);
-  const left = client('cancel', 'bench150m', rounds(12), 400, ...direct);
+  const left = await client('cancel', 'bench150m', rounds(12), 400, ...direct);
   out.push(
     row('a client leaves in the answer: worker idle after', left.in_answer_ms_median, 'ms', [
       '<=',
@@ -105,7 +112,7 @@ async function streamRows(daemon) {
   );
   say('first token');
   direct = await load(daemon, 'tiny', ['parallel=4']);
-  const first = client('first_token', 'tiny', rounds(400), ...direct);
+  const first = await client('first_token', 'tiny', rounds(400), ...direct);
   out.push(
     row('first token, llama-server itself, median', first.direct_ms_median, 'ms'),
     row('first token, through ingle, median', first.ingle_ms_median, 'ms'),
@@ -115,13 +122,13 @@ async function streamRows(daemon) {
 }
 
 // Both read the same file: ours parses and takes the facts, python3-gguf makes its reader.
-function ggufRows() {
+async function ggufRows() {
   const python = join(TOP, 'bench/gguf_python.py');
   if (!existsSync(tool('gguf_bench')) || !existsSync(python)) return [];
   say('GGUF metadata');
   const file = sample('vocab150k');
-  const ours = JSON.parse(run(tool('gguf_bench'), file, rounds(50)));
-  const theirs = JSON.parse(run('python3', python, file, rounds(3)));
+  const ours = await run(tool('gguf_bench'), file, rounds(50));
+  const theirs = await run('python3', python, file, rounds(3));
   return [
     row('metadata of 150,000 tokens, ingle, median', ours.median_ms, 'ms'),
     row('metadata of 150,000 tokens, python3-gguf, median', theirs.median_ms, 'ms'),
@@ -130,7 +137,7 @@ function ggufRows() {
 }
 
 async function spine() {
-  const rows = startRows();
+  const rows = await startRows();
   rows.push(
     ...(await withDaemon(['tiny', 'bench150m'], async (daemon) => {
       await sleep(2000);
@@ -147,7 +154,7 @@ async function spine() {
       ];
     })),
   );
-  return [...rows, ...ggufRows()];
+  return [...rows, ...(await ggufRows())];
 }
 
 function print(rows) {
