@@ -111,6 +111,7 @@ async function streamRows(daemon) {
     ]),
   );
   say('first token');
+  await sleep(100); // the connection that went idle meanwhile is seen to be closed
   direct = await load(daemon, 'tiny', ['parallel=4']);
   const first = await client('first_token', 'tiny', rounds(400), ...direct);
   out.push(

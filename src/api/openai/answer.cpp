@@ -19,11 +19,13 @@ using protocol::Json;
 
 // Above this a body would take the loop longer than a turn may.
 constexpr std::size_t kInlineBodyMax = 128 * 1024;
+// A request up to this size has a prompt that the worker reads in one step or a few.
+constexpr std::size_t kShortRequestMax = 2048;
 
 // What lives as long as the request runs.
 struct Run {
   Call& call;
-  const Plan& plan;
+  Plan& plan;
   Session session;
   std::unique_ptr<engines::Lease> lease{};
   std::unique_ptr<Upstream> first{};  // generation 0; the others are opened beside it
@@ -65,8 +67,12 @@ base::Task<base::Result<std::unique_ptr<Upstream>>> open(Run& run, std::size_t i
   options.on_prompt = [&run](double share) {
     run.session.set_progress(std::format("reading the prompt {:.0f} %", 100 * share));
   };
-  co_return co_await Upstream::open(run.call, *run.lease,
-                                    protocol::print_json(run.plan.generations[index].body),
+  auto& body = run.plan.generations[index].body;
+  // Progress makes the worker write while it reads the prompt, and so hear that a client is gone;
+  // in a short prompt it would only cost time.
+  if (run.plan.show_progress || run.call.exchange.request().body.size() > kShortRequestMax)
+    body.set("return_progress", true);
+  co_return co_await Upstream::open(run.call, *run.lease, protocol::print_json(body),
                                     std::move(options));
 }
 

@@ -81,11 +81,9 @@ base::Result<std::int64_t> plan_common(Json& body, Plan& plan) {
     return bad(std::format("'n' is {}; it must be from 1 to {}", n, kChoicesMax));
   TRY(check_stop(body));
   TRY(check_logit_bias(body));
-  // The worker always streams: it hears that a client is gone, also while it reads the prompt,
-  // only when it writes.
+  // The worker always streams: it hears that a client is gone only when it writes.
   body.set("stream", true);
   body.set("stream_options", Json::Object{{"include_usage", true}});
-  body.set("return_progress", true);
   return n;
 }
 

@@ -97,13 +97,12 @@ TEST(PlanChat, ModelIsNeeded) {
     EXPECT_FALSE(plan_chat(protocol::parse_json(body).value())) << body;
 }
 
-TEST(PlanChat, WorkerAlwaysStreamsWithUsageAndProgress) {
+TEST(PlanChat, WorkerAlwaysStreamsWithUsage) {
   const auto plan = chat(kHi);
   ASSERT_TRUE(plan);
   EXPECT_FALSE(plan->stream);
   const Json& body = plan->generations.at(0).body;
   EXPECT_TRUE(*body.find("stream")->as_bool());
-  EXPECT_TRUE(*body.find("return_progress")->as_bool());
   EXPECT_TRUE(*body.find("stream_options")->find("include_usage")->as_bool());
   EXPECT_EQ(body.find("model"), nullptr);
 }
