@@ -6,16 +6,12 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "cli/terminal.h"
 #include "daemon/daemon.h"
 #include "platform/system.h"
 
 namespace ingle::daemon {
 namespace {
-
-int say_error(const base::Error& error) {
-  std::fprintf(stderr, "ingle: %s\n", error.text().c_str());
-  return 1;
-}
 
 void print_profile(const insight::Startup& startup) {
   const auto profile = startup.profile();
@@ -37,7 +33,7 @@ int serve(cli::ServeOptions options) {
 
   startup.phase_begin("config");
   auto setup = prepare(options, *files);
-  if (!setup) return say_error(setup.error());
+  if (!setup) return cli::print_error(setup.error());
   startup.phase_end();
 
   startup.phase_begin("parts");
@@ -48,7 +44,7 @@ int serve(cli::ServeOptions options) {
 
   startup.phase_begin("listen");
   if (auto listening = daemon->listen(); !listening) {
-    const int code = say_error(listening.error());
+    const int code = cli::print_error(listening.error());
     std::fflush(stderr);
     std::_Exit(code);
   }
