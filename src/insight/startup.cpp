@@ -117,8 +117,6 @@ base::Task<base::Status> Startup::wait_warm(base::Micros limit, base::CancelToke
   co_return base::Status{};
 }
 
-base::Task<void> Startup::join() { return scope_.join(); }
-
 bool Startup::ready() const {
   return std::ranges::all_of(canaries_.canaries, [](const auto& canary) {
     return !canary.core || canary.state == WarmupState::completed;

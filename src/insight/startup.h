@@ -72,8 +72,6 @@ class Startup {
   }
   // Waits until no job is pending. Errors: timeout, cancelled.
   base::Task<base::Status> wait_warm(base::Micros limit, base::CancelToken cancel);
-  // Waits until the jobs have ended; called at the stop.
-  base::Task<void> join();
 
   bool ready() const;
   double since_exec_ms() const;

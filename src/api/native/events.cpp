@@ -101,8 +101,8 @@ base::Task<base::Status> serve_client(Call& call, http::WebSocket& socket) {
   Subscription subscription(bus, socket, hello->topics);
   const auto stopping = call.parts.stopping.on_cancel(
       [&socket] { socket.close(kCloseGoingAway, "the daemon is stopping"); });
-  for (const auto& event : bus.after(gap ? 0 : after))
-    if (hello->resume_after) subscription.offer(event);
+  if (hello->resume_after)
+    for (const auto& event : bus.after(gap ? 0 : after)) subscription.offer(event);
   while (true) {
     auto message = co_await socket.receive();
     if (!message) break;  // closed
