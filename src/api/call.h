@@ -17,7 +17,7 @@ namespace ingle::catalog {
 class Catalog;
 }
 namespace ingle::engines {
-class TextHost;
+class ModelHost;
 }
 namespace ingle::insight {
 class EventBus;
@@ -43,7 +43,7 @@ struct Parts {
   base::Lanes& lanes;
   const protocol::Config& config;
   catalog::Catalog& catalog;
-  engines::TextHost& texts;
+  engines::ModelHost& host;
   http::Client& client;
   insight::LogHub& logs;
   insight::EventBus& events;

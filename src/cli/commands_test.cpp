@@ -150,9 +150,10 @@ TEST(Commands, LoadSendsWhatItWasGiven) {
                                              .model = "tiny",
                                              .loaded = true,
                                              .load_ms = 812,
-                                             .settings = {{"threads", "2", "two cores", "derived"}},
-                                             .command = "llama-server -m x",
-                                             .unloads = {"other"}})};
+                                             .plan = {.settings = {{"threads", "2", "two cores",
+                                                                    "derived"}},
+                                                      .evictions = {{.model = "other"}},
+                                                      .command = "llama-server -m x"}})};
   const auto result = printed([&] {
     return load_model({.model = "tiny", .set = {"threads=2"}, .keep_alive = "5m"}, daemon.around());
   });

@@ -94,14 +94,14 @@ std::string resident_state(const protocol::ResidentModel& model) {
   return state;
 }
 
-void print_settings(const protocol::LoadResult& result, const Terminal& terminal) {
+void print_settings(const protocol::LoadPlan& result, const Terminal& terminal) {
   Table table({{.title = "SETTING"}, {.title = "VALUE"}, {.title = "FROM"}, {.title = "WHY"}});
   for (const auto& setting : result.settings)
     table.add({setting.name, setting.value, setting.origin, setting.reason});
   std::string out = table.text(terminal.out_columns);
   if (!result.command.empty()) out += "\n" + insight::escape_line(result.command) + "\n";
-  for (const auto& name : result.unloads)
-    out += "unloads first: " + insight::escape_line(name) + "\n";
+  for (const auto& eviction : result.evictions)
+    out += "unloads first: " + insight::escape_line(eviction.model) + "\n";
   print_out(out);
 }
 
@@ -157,7 +157,7 @@ int load_model(const LoadArguments& arguments, const Surroundings& around) {
                                                           .keep_alive = arguments.keep_alive});
   if (!result) return print_error(result.error());
   if (arguments.explain) {
-    print_settings(*result, around.terminal);
+    print_settings(result->plan, around.terminal);
     return 0;
   }
   const auto name = insight::escape_line(result->model);

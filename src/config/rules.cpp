@@ -32,7 +32,7 @@ struct Rule {
 };
 
 constexpr std::size_t kSocketPathMax = 107;
-constexpr std::int64_t kKiB = 1 << 10, kGiB = 1 << 30;
+constexpr std::int64_t kKiB = 1 << 10, kGiB = 1 << 30, kPiB = std::int64_t{1} << 50;
 
 // Keys that are not here have no rule beyond their type.
 constexpr std::array kRules{
@@ -46,7 +46,18 @@ constexpr std::array kRules{
     Rule{"server.drain_timeout", Kind::duration},
     Rule{"models.folders", Kind::folders},
     Rule{"models.keep_alive", Kind::duration_ever},
+    Rule{"models.preload", Kind::texts},
+    Rule{"memory.ram_budget", Kind::size, 0, kPiB},
+    Rule{"memory.vram_budget", Kind::size, 0, kPiB},
+    Rule{"memory.ram_margin", Kind::size, 0, kPiB},
+    Rule{"memory.vram_margin", Kind::size, 0, kPiB},
+    Rule{"memory.kv_disk", Kind::size, 0, kPiB},
+    Rule{"queue.longest_wait", Kind::duration},
+    Rule{"queue.shortest_residency", Kind::duration},
+    Rule{"queue.waiting_max", Kind::number, 1, 100'000},
     Rule{"text.llama_server", Kind::program},
+    Rule{"text.context_tokens_min", Kind::number, 0, 1 << 24},
+    Rule{"text.context_tokens_max", Kind::number, 0, 1 << 24},
     Rule{"text.threads", Kind::number, 0, 1024},
     Rule{"text.context_tokens", Kind::number, 0, 1 << 24},
     Rule{"text.parallel", Kind::number, 0, 256},

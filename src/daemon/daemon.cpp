@@ -29,7 +29,7 @@ std::vector<std::filesystem::path> model_folders(const Setup& setup) {
 // Ranges were checked when the configuration was loaded.
 base::Micros duration_of(const std::string& text) { return base::parse_duration(text).value(); }
 
-engines::TextHostOptions text_options(const Setup& setup) {
+engines::ModelHostOptions host_options(const Setup& setup) {
   const auto environment = platform::process_environment();
   return {.run_folder = setup.home.run,
           .lease_folder = setup.home.workers(),
@@ -79,8 +79,8 @@ Daemon::Daemon(const Setup& setup, platform::Files& files, const base::Clock& cl
       catalog_(catalog::Catalog::create({.folders = model_folders(setup)}, files, *storage_, lanes_,
                                         loop_, log_.named("catalog"))),
       events_(clock),
-      texts_(engines::create_text_host(
-          text_options(setup),
+      host_(engines::create_model_host(
+          host_options(setup),
           {.loop = loop_,
            .lanes = lanes_,
            .processes = *processes_,
@@ -95,7 +95,7 @@ Daemon::Daemon(const Setup& setup, platform::Files& files, const base::Clock& cl
              .lanes = lanes_,
              .config = config_,
              .catalog = *catalog_,
-             .texts = *texts_,
+             .host = *host_,
              .client = *client_,
              .logs = logs,
              .events = events_,
@@ -221,7 +221,7 @@ void Daemon::on_signal(int number) {
 base::Task<void> Daemon::stop() {
   server_->stop_accepting();
   co_await server_->drain(duration_of(config_.server.drain_timeout));
-  co_await texts_->shut_down();
+  co_await host_->shut_down();
   loop_.stop();
 }
 

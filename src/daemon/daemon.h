@@ -12,7 +12,7 @@
 #include "base/log.h"
 #include "catalog/catalog.h"
 #include "daemon/setup.h"
-#include "engines/text_host.h"
+#include "engines/model_host.h"
 #include "http/client.h"
 #include "http/server.h"
 #include "insight/event_bus.h"
@@ -61,7 +61,7 @@ class Daemon {
   std::unique_ptr<http::Client> client_;
   std::unique_ptr<catalog::Catalog> catalog_;
   insight::EventBus events_;
-  std::unique_ptr<engines::TextHost> texts_;
+  std::unique_ptr<engines::ModelHost> host_;
   api::KeyRing keys_;
   api::Traffic traffic_;
   base::CancelSource stopping_;

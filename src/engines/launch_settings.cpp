@@ -46,9 +46,18 @@ class Deriver {
     derive_batches();
     derive_rest();
     TRY(check_together());
-    out_.resident_bytes_expected =
-        facts_.weight_bytes + static_cast<std::uint64_t>(kv_bytes(out_.context_tokens) *
-                                                         static_cast<double>(out_.parallel));
+    out_.use = {.context_tokens = out_.context_tokens,
+                .parallel = out_.parallel,
+                .batch_tokens = out_.batch_tokens,
+                .ubatch_tokens = out_.ubatch_tokens,
+                .key_bytes = *kv_type_bytes(out_.kv_type_k),
+                .value_bytes = *kv_type_bytes(out_.kv_type_v),
+                .flash_attention = out_.flash_attention != "off",
+                .mmap = out_.mmap == "on",
+                .embeds = embeds(),
+                .cache_ram_bytes = static_cast<std::uint64_t>(out_.cache_ram_mib) << 20};
+    out_.footprint = resources::estimate_text(facts_, out_.use);
+    out_.placement = "processor";
     return std::move(out_);
   }
 
@@ -248,11 +257,11 @@ class Deriver {
 }  // namespace
 
 base::Result<LaunchSettings> derive_launch_settings(const gguf::ModelFacts& facts, ModelKind kind,
-                                                    const platform::MachineFacts& machine,
+                                                    const LaunchRoom& room,
                                                     const protocol::TextConfig& config,
                                                     const std::vector<std::string>& set) {
   TRY_ASSIGN(const auto overrides, normalise_overrides(set));
-  return Deriver(facts, kind, machine, config, overrides).run();
+  return Deriver(facts, kind, room.machine, config, overrides).run();
 }
 
 void apply_measured(LaunchSettings& settings, std::int64_t context_tokens, std::int64_t parallel) {

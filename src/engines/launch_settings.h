@@ -12,6 +12,8 @@
 #include "platform/system.h"
 #include "protocol/config.h"
 #include "protocol/models.h"
+#include "resources/estimate.h"
+#include "resources/footprint.h"
 
 namespace ingle::engines {
 
@@ -29,10 +31,32 @@ struct LaunchSettings {
   std::int64_t cache_ram_mib = 0;       // prompts kept in RAM
   std::string mmap{"on"};               // on, off
 
-  // Resident memory once loaded: weights, caches, compute buffers.
-  std::uint64_t resident_bytes_expected = 0;
+  std::string expert_layers_on_host{"0"};  // of the layers on a GPU; a number, or all
+  std::string speculation{"off"};       // off, or the engine's own kind without a draft: ngram-...
+
+  // The same as numbers, and what it takes of each device once loaded and used.
+  resources::TextUse use{};
+  resources::Footprint footprint{};
+  // Where the weights go, in words, and why, one sentence each.
+  std::string placement{};
+  std::vector<std::string> reasons{};
   // The same values in words, in a fixed order.
   std::vector<protocol::Setting> explained{};
+};
+
+// What there is to run a model on.
+struct LaunchRoom {
+  struct Device {
+    std::string id{};           // "host", "gpu0"
+    std::string engine_name{};  // empty: the engine cannot use it
+    std::uint64_t bytes = 0;    // the most that this model can get there
+  };
+  platform::MachineFacts machine{};
+  std::vector<Device> devices{};    // the host first
+  std::vector<std::string> kept{};  // the model's own settings (calibrated), name=value
+  // Steps down after loads that ran out of memory all the same: 1: smaller KV type, then smaller
+  // contexts, then fewer layers on the GPU, then none.
+  int falls = 0;
 };
 
 inline constexpr std::int64_t kContextTokensCap = 8192;      // of a derived context
@@ -41,11 +65,13 @@ inline constexpr std::int64_t kContextTokensUnknown = 4096;  // when the file do
 inline constexpr std::int64_t kParallelDefault = 4;
 inline constexpr std::uint64_t kSystemReserveBytes = 1ull << 30;  // left to the rest of the machine
 
-// Errors: those of normalise_overrides (setting_rules.h), and invalid_argument for values that
-// contradict each other or the model.
+// Overrides win over kept settings, those over the configuration, that over what is derived.
+// Errors: those of normalise_overrides (setting_rules.h), invalid_argument for values that
+// contradict each other or the model, and out_of_memory when the model cannot be run in this room
+// (with what would fit), or when there is no further step to fall.
 base::Result<LaunchSettings> derive_launch_settings(const gguf::ModelFacts& facts,
                                                     protocol::ModelKind kind,
-                                                    const platform::MachineFacts& machine,
+                                                    const LaunchRoom& room,
                                                     const protocol::TextConfig& config,
                                                     const std::vector<std::string>& set);
 

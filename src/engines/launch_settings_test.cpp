@@ -47,7 +47,7 @@ platform::MachineFacts machine(std::uint64_t gib, int logical = 8, int physical 
 LaunchSettings derive(const gguf::ModelFacts& facts, const platform::MachineFacts& host,
                       std::vector<std::string> set = {}, ModelKind kind = ModelKind::text,
                       const protocol::TextConfig& config = {}) {
-  auto out = derive_launch_settings(facts, kind, host, config, set);
+  auto out = derive_launch_settings(facts, kind, {.machine = host}, config, set);
   EXPECT_TRUE(out) << out.error().message;
   return out.value_or(LaunchSettings{});
 }
@@ -116,7 +116,7 @@ TEST(LaunchSettings, HeadsThatDoNotFitABlockAreNotQuantised) {
   facts.key_length = facts.value_length = 80;
   EXPECT_EQ(derive(facts, machine(6)).kv_type_k, "f16");
   const auto refused =
-      derive_launch_settings(facts, ModelKind::text, machine(64), {}, {"kv_type_k=q8_0"});
+      derive_launch_settings(facts, ModelKind::text, {.machine = machine(64)}, {}, {"kv_type_k=q8_0"});
   EXPECT_EQ(refused.error().code, ErrorCode::invalid_argument);
   EXPECT_TRUE(refused.error().message.contains("80")) << refused.error().message;
 }
@@ -191,7 +191,7 @@ TEST(LaunchSettings, BadOverridesAreNamed) {
   for (const std::vector<std::string>& contradiction :
        {std::vector<std::string>{"kv_type_v=q8_0", "flash_attention=off"},
         std::vector<std::string>{"batch_tokens=16", "ubatch_tokens=32"}})
-    EXPECT_FALSE(derive_launch_settings(large(), ModelKind::text, machine(64), {}, contradiction));
+    EXPECT_FALSE(derive_launch_settings(large(), ModelKind::text, {.machine = machine(64)}, {}, contradiction));
 }
 
 TEST(LaunchSettings, MeasuredValuesReplaceWhatWasAskedFor) {

@@ -16,9 +16,6 @@ using protocol::Json;
 using supervisor::Health;
 using supervisor::OutputLine;
 
-// What a fresh process holds besides weights and caches; only the progress depends on it.
-constexpr std::uint64_t kBaseBytes = 24ull << 20;
-
 LogLevel level_of(std::string_view name) {
   return base::log_level_from_name(name).value_or(LogLevel::info);
 }
@@ -106,7 +103,7 @@ bool LlamaServer::is_news(const OutputLine& line) const {
 }
 
 std::uint64_t LlamaServer::resident_bytes_expected() const {
-  return plan_.settings.resident_bytes_expected + kBaseBytes;
+  return plan_.settings.footprint.on(resources::kHost);
 }
 
 std::vector<std::filesystem::path> model_files(const protocol::ModelInfo& model) {

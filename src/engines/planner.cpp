@@ -48,7 +48,7 @@ base::Status check_files(platform::Files& files, const protocol::ModelInfo& mode
   return {};
 }
 
-base::Result<std::string> find_engine(const TextHostOptions& options) {
+base::Result<std::string> find_engine(const ModelHostOptions& options) {
   const bool configured = !options.text.llama_server.empty();
   auto found = platform::find_executable(
       configured ? options.text.llama_server : std::string("llama-server"), options.path_variable);
@@ -78,7 +78,8 @@ base::Result<LaunchPlan> Planner::plan_blocking(const catalog::ModelRecord& mode
   TRY(check_files(seams_.files, model.info));
   TRY_ASSIGN(const auto machine, seams_.machine());
   TRY_ASSIGN(auto settings,
-             derive_launch_settings(model.facts, model.info.kind, machine, options_.text, set));
+             derive_launch_settings(model.facts, model.info.kind, {.machine = machine},
+                                    options_.text, set));
   TRY_ASSIGN(const auto folder, supervisor::socket_folder(options_.run_folder, seams_.files));
   TRY_ASSIGN(auto key, fresh_key());
   LaunchPlan out{.model = model,

@@ -3,14 +3,14 @@
 #pragma once
 
 #include "engines/llama_server.h"
-#include "engines/text_host.h"
+#include "engines/model_host.h"
 
 namespace ingle::engines {
 
 class Planner {
  public:
   // Both outlive the planner.
-  Planner(const TextHostOptions& options, const TextHostSeams& seams)
+  Planner(const ModelHostOptions& options, const ModelHostSeams& seams)
       : options_(options), seams_(seams) {}
 
   // `set` is normalised. Errors: model_broken (its file is gone), invalid_argument (settings),
@@ -23,8 +23,8 @@ class Planner {
                                          const std::vector<std::string>& set,
                                          const std::string& socket_name) const;
 
-  const TextHostOptions& options_;
-  const TextHostSeams& seams_;
+  const ModelHostOptions& options_;
+  const ModelHostSeams& seams_;
   std::uint64_t sockets_ = 0;  // made so far: every worker has a socket of its own
 };
 

@@ -7,7 +7,7 @@
 
 #include <chrono>
 
-#include "engines/text_host.h"
+#include "engines/model_host.h"
 #include "gguf/facts.h"
 #include "make_gguf/sample_model.h"
 #include "testing/memory_log.h"
@@ -36,7 +36,7 @@ class RealWorkerTest : public ::testing::Test {
   void host_llama_server() { create({{"PATH", kPath}}, ""); }
 
   void create(std::vector<std::pair<std::string, std::string>> environment, std::string engine) {
-    host = create_text_host({.run_folder = folder / "run",
+    host = create_model_host({.run_folder = folder / "run",
                              .lease_folder = folder / "run/workers",
                              .text = {.llama_server = std::move(engine)},
                              .path_variable = kPath,
@@ -96,7 +96,7 @@ class RealWorkerTest : public ::testing::Test {
                 .key_length = 32,
                 .value_length = 32,
                 .context_tokens_max = 2048}};
-  std::unique_ptr<TextHost> host;
+  std::unique_ptr<ModelHost> host;
 };
 
 constexpr auto kChat = R"({"messages":[{"role":"user","content":"hello"}],"max_tokens":4})";

@@ -1,4 +1,4 @@
-// What the text host keeps of a model that has a worker, and of a request that waits for one.
+// What the model host keeps of a model that has a worker, and of a request that waits for one.
 // Inside engines/ only. Loop thread.
 #pragma once
 
@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "engines/llama_server.h"
-#include "engines/text_host.h"
+#include "engines/model_host.h"
 #include "supervisor/worker.h"
 
 namespace ingle::engines {

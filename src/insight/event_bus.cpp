@@ -16,6 +16,18 @@ void EventBus::publish(protocol::WarmupEvent event) {
   publish(protocol::Event{.topic = protocol::Topic::warmup, .warmup = event});
 }
 
+void EventBus::publish(protocol::JobInfo job) {
+  publish(protocol::Event{.topic = protocol::Topic::job, .job = std::move(job)});
+}
+
+void EventBus::publish(protocol::DecisionEvent event) {
+  publish(protocol::Event{.topic = protocol::Topic::decision, .decision = std::move(event)});
+}
+
+void EventBus::publish(protocol::QueueEvent event) {
+  publish(protocol::Event{.topic = protocol::Topic::queue, .queue = std::move(event)});
+}
+
 void EventBus::publish(protocol::Event event) {
   event.sequence = next_++;
   event.unix_ms =

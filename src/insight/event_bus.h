@@ -33,6 +33,9 @@ class EventBus {
   void publish(protocol::LogEvent event);
   void publish(protocol::ModelEvent event);
   void publish(protocol::WarmupEvent event);
+  void publish(protocol::JobInfo job);
+  void publish(protocol::DecisionEvent event);
+  void publish(protocol::QueueEvent event);
 
   std::int64_t newest_sequence() const { return next_ - 1; }
   // The oldest number still kept; newest + 1 when nothing is.

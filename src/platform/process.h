@@ -52,6 +52,9 @@ struct SpawnOptions {
   std::filesystem::path working_folder{"/"};
   int oom_score_adj = 500;  // the kernel prefers it over the daemon when memory is short
   Sandbox sandbox{};
+  // Limit of a control group of its own, where one can be made (0: none). The kernel then ends this
+  // process rather than another one when it grows beyond.
+  std::uint64_t memory_bytes_max = 0;
 };
 
 // Identifies a process across pid reuse and reboots.
@@ -62,6 +65,11 @@ struct ProcessIdentity {
   bool operator==(const ProcessIdentity&) const = default;
 };
 
+struct ProcessMemory {
+  std::uint64_t resident_bytes = 0;
+  std::uint64_t file_bytes = 0;  // of it, pages of mapped files
+};
+
 // One running child. Destroying it kills the process group (SIGKILL) and forgets its callbacks.
 class Process {
  public:
@@ -70,8 +78,8 @@ class Process {
   // Sends a signal to the process group; nothing happens when it has ended.
   virtual void signal(int signal_number) = 0;
   virtual const std::optional<ExitStatus>& exit_status() const = 0;
-  // Bytes of resident memory now, or nothing when it has ended. Runs on a lane.
-  virtual base::Task<base::Result<std::uint64_t>> resident_bytes() = 0;
+  // What it holds now; errors: not_found when it has ended. Runs on a lane.
+  virtual base::Task<base::Result<ProcessMemory>> memory() = 0;
   // What of the sandbox is in force, in words, such as "landlock 6, seccomp" or "none: ...".
   virtual const std::string& sandbox_text() const = 0;
 };

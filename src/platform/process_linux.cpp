@@ -41,7 +41,7 @@ class Child : public std::enable_shared_from_this<Child> {
   // Ends the child and tells nobody.
   void abandon();
   // Resident memory. Keeps the child's record, not its Process, while it runs.
-  static base::Task<base::Result<std::uint64_t>> measure(std::shared_ptr<Child> child);
+  static base::Task<base::Result<ProcessMemory>> measure(std::shared_ptr<Child> child);
 
   const ProcessIdentity& identity() const { return identity_; }
   const std::string& sandbox_text() const { return sandbox_text_; }
@@ -100,17 +100,17 @@ void Child::abandon() {
   output_.close(ignored);
 }
 
-base::Task<base::Result<std::uint64_t>> Child::measure(std::shared_ptr<Child> child) {
+base::Task<base::Result<ProcessMemory>> Child::measure(std::shared_ptr<Child> child) {
   const auto gone = [&] {
     return base::fail(base::ErrorCode::not_found,
                       std::format("process {} has ended", child->identity_.pid));
   };
   if (child->ended_) co_return gone();
-  auto bytes =
+  auto memory =
       co_await base::run_on(child->lanes_, child->loop_, base::Lane::interactive, "process memory",
-                            [pid = child->identity_.pid] { return read_resident_bytes(pid); });
+                            [pid = child->identity_.pid] { return read_process_memory(pid); });
   if (child->ended_) co_return gone();
-  co_return bytes;
+  co_return memory;
 }
 
 void Child::read() {
@@ -189,7 +189,7 @@ class LinuxProcess final : public Process {
   const ProcessIdentity& identity() const override { return child_->identity(); }
   void signal(int signal_number) override { child_->signal(signal_number); }
   const std::optional<ExitStatus>& exit_status() const override { return child_->status(); }
-  base::Task<base::Result<std::uint64_t>> resident_bytes() override {
+  base::Task<base::Result<ProcessMemory>> memory() override {
     return Child::measure(child_);
   }
   const std::string& sandbox_text() const override { return child_->sandbox_text(); }

@@ -244,10 +244,12 @@ TEST_F(ProcessTest, may_be_destroyed_inside_its_callbacks) {
 TEST_F(ProcessTest, measures_memory_while_it_lives) {
   std::string line;
   const auto child = start(shell("echo up; sleep 1000; true"), line);
-  const auto bytes = real_.run(child->resident_bytes());
-  ASSERT_TRUE(bytes) << bytes.error().text();
-  EXPECT_GT(*bytes, 100'000U);
-  EXPECT_LT(*bytes, 100'000'000U);
+  const auto memory = real_.run(child->memory());
+  ASSERT_TRUE(memory) << memory.error().text();
+  EXPECT_GT(memory->resident_bytes, 100'000U);
+  EXPECT_LT(memory->resident_bytes, 100'000'000U);
+  EXPECT_GT(memory->file_bytes, 0U);
+  EXPECT_LT(memory->file_bytes, memory->resident_bytes);
 }
 
 TEST_F(ProcessTest, memory_of_an_ended_child_is_not_found) {
@@ -255,9 +257,9 @@ TEST_F(ProcessTest, memory_of_an_ended_child_is_not_found) {
   std::string line;
   const auto child = start(shell("echo up"), line, [&](ExitStatus s) { ended.complete(s); });
   real_.run([](auto& done) -> Task<ExitStatus> { co_return co_await done; }(ended));
-  const auto bytes = real_.run(child->resident_bytes());
-  ASSERT_FALSE(bytes);
-  EXPECT_EQ(bytes.error().code, ErrorCode::not_found);
+  const auto memory = real_.run(child->memory());
+  ASSERT_FALSE(memory);
+  EXPECT_EQ(memory.error().code, ErrorCode::not_found);
 }
 
 TEST_F(ProcessTest, kills_exactly_the_process_that_a_lease_names) {

@@ -36,9 +36,8 @@ std::string read_boot_id();
 // early, and the time of the fork, which a launcher may have done some time before its exec.
 base::MonoTime read_exec_time();
 
-// Resident bytes of this process, and of another. Errors: not_found.
-std::uint64_t read_own_resident_bytes();
-base::Result<std::uint64_t> read_resident_bytes(int pid);
+// What a process holds. Errors: not_found.
+base::Result<ProcessMemory> read_process_memory(int pid);
 
 // Path of this executable.
 std::string own_executable();

@@ -203,15 +203,15 @@ base::MonoTime read_exec_time() {
   return std::min(mono_now, mono_now - (now(CLOCK_BOOTTIME) - started));
 }
 
-std::uint64_t read_own_resident_bytes() { return read_resident_bytes(::getpid()).value_or(0); }
-
-base::Result<std::uint64_t> read_resident_bytes(int pid) {
+base::Result<ProcessMemory> read_process_memory(int pid) {
   std::istringstream fields(read_kernel_file(std::format("/proc/{}/statm", pid)));
   std::uint64_t total_pages = 0;
   std::uint64_t resident_pages = 0;
-  if (!(fields >> total_pages >> resident_pages))
+  std::uint64_t file_pages = 0;  // and shared memory, which workers have none of
+  if (!(fields >> total_pages >> resident_pages >> file_pages))
     return base::fail(base::ErrorCode::not_found, std::format("there is no process {}", pid));
-  return resident_pages * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+  const auto page_bytes = static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+  return ProcessMemory{resident_pages * page_bytes, file_pages * page_bytes};
 }
 
 std::string own_executable() {

@@ -158,15 +158,16 @@ TEST(IdentityTest, this_process_started_just_now) {
 }
 
 TEST(ResidentTest, grows_with_what_is_touched) {
-  const auto before = read_own_resident_bytes();
+  const auto resident = [] { return read_process_memory(::getpid())->resident_bytes; };
+  const auto before = resident();
   EXPECT_GT(before, 500'000U);
   constexpr std::size_t kSize = 64 << 20;
   void* block = ::mmap(nullptr, kSize, PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
   ASSERT_NE(block, MAP_FAILED);
-  EXPECT_GT(read_own_resident_bytes(), before + kSize / 2);
+  EXPECT_GT(resident(), before + kSize / 2);
   ::munmap(block, kSize);
-  EXPECT_EQ(read_resident_bytes(1 << 30).error().code, ErrorCode::not_found);
+  EXPECT_EQ(read_process_memory(1 << 30).error().code, ErrorCode::not_found);
 }
 
 TEST(ExecutableTest, is_found_in_the_path_or_by_its_own) {

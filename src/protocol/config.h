@@ -31,6 +31,30 @@ struct ModelsConfig {
   std::vector<std::string> folders{};
   DOC("Unload a model after this long without use; \"-1\": never.") std::string keep_alive{
       "5m"};
+  DOC("Models to load at the start, in order, as far as they fit.")
+  std::vector<std::string> preload{};
+};
+
+struct MemoryConfig {
+  DOC("Most memory that models may hold, in bytes or such as \"12G\"; 0: what the machine has.")
+  std::int64_t ram_budget = 0;
+  DOC("The same for each GPU; 0: what the GPU has.") std::int64_t vram_budget = 0;
+  DOC("Memory left to the rest of the machine.") std::int64_t ram_margin = 1 << 30;
+  DOC("The same for each GPU.") std::int64_t vram_margin = 512 << 20;
+  DOC("Most disk space for conversations of models that were moved aside; 0: keep none.")
+  std::int64_t kv_disk = std::int64_t{4} << 30;
+  DOC("Whether models that were moved aside come back when there is room again.")
+  bool put_back = true;
+  DOC("Whether models are unloaded when the whole machine runs short of memory.") bool guard =
+      true;
+};
+
+struct QueueConfig {
+  DOC("After this long a request for another model is served before more for the loaded one.")
+  std::string longest_wait{"30s"};
+  DOC("A model that was loaded stays at least this long when another one waits.")
+  std::string shortest_residency{"2s"};
+  DOC("Most requests that wait for a model.") std::int64_t waiting_max = 256;
 };
 
 struct TextConfig {
@@ -39,6 +63,10 @@ struct TextConfig {
       0;
   DOC("Context for each request in tokens; 0: derived from model and memory.")
   std::int64_t context_tokens = 0;
+  DOC("Least context for each request in tokens that is worth loading; 0: 512, or the model's.")
+  std::int64_t context_tokens_min = 0;
+  DOC("Largest derived context for each request in tokens; 0: 8192.")
+  std::int64_t context_tokens_max = 0;
   DOC("Requests that a model answers at once; 0: derived.") std::int64_t parallel = 0;
   DOC("Longest load of a model before it counts as hung, such as \"10m\".")
   std::string load_timeout{"10m"};
@@ -61,6 +89,8 @@ struct Config {
   DOC("How the daemon listens.") ServerConfig server{};
   DOC("Where models are and how long they stay.") ModelsConfig models{};
   DOC("How text models run.") TextConfig text{};
+  DOC("How much memory models may use.") MemoryConfig memory{};
+  DOC("How requests for models that cannot be loaded together take turns.") QueueConfig queue{};
   DOC("What is logged and how.") LogConfig log{};
 };
 

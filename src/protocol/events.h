@@ -11,6 +11,7 @@
 
 #include "protocol/doc.h"
 #include "protocol/errors.h"
+#include "protocol/jobs.h"
 #include "protocol/models.h"
 
 namespace ingle::protocol {
@@ -18,7 +19,10 @@ namespace ingle::protocol {
 enum class DOC("What an event is about; also the topics of a subscription.") Topic {
   log,
   model,
-  warmup
+  warmup,
+  job,
+  decision,
+  queue
 };
 
 struct Hello {
@@ -72,6 +76,28 @@ struct WarmupEvent {
   DOC("Jobs failed.") std::int64_t failed = 0;
 };
 
+enum class DOC("What was decided about a model.") DecisionKind {
+  load,
+  evict,
+  unload,
+  put_back,
+  fall,
+  refuse,
+  guard
+};
+
+struct DecisionEvent {
+  DOC("What was decided.") DecisionKind kind = DecisionKind::load;
+  DOC("Model it is about.") std::string model{};
+  DOC("Why, in one sentence.") std::string reason{};
+  DOC("Memory it takes or frees, in bytes; 0 when unknown.") std::int64_t bytes = 0;
+};
+
+struct QueueEvent {
+  DOC("Models that requests wait for, the next to be loaded first.")
+  std::vector<WaitingModel> waiting{};
+};
+
 struct Event {
   DOC("Always \"event\".") std::string type{"event"};
   DOC("Rises by one with every event of the daemon's life.") std::int64_t sequence = 0;
@@ -80,6 +106,9 @@ struct Event {
   DOC("With topic \"log\".") std::optional<LogEvent> log{};
   DOC("With topic \"model\".") std::optional<ModelEvent> model{};
   DOC("With topic \"warmup\".") std::optional<WarmupEvent> warmup{};
+  DOC("With topic \"job\": the job as it stands.") std::optional<JobInfo> job{};
+  DOC("With topic \"decision\".") std::optional<DecisionEvent> decision{};
+  DOC("With topic \"queue\".") std::optional<QueueEvent> queue{};
 };
 
 struct EventError {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "protocol/doc.h"
+#include "protocol/resources.h"
 
 namespace ingle::protocol {
 
@@ -53,14 +54,6 @@ struct ModelList {
       false;
 };
 
-struct Setting {
-  DOC("Name of the setting, such as \"context_tokens\".") std::string name{};
-  DOC("Its value as used, in text.") std::string value{};
-  DOC("Why it has this value.") std::string reason{};
-  DOC("Where it comes from: \"derived\", \"config\", \"request\" or \"measured\".")
-  std::string origin{};
-};
-
 enum class DOC("Where a worker's life stands.") WorkerState {
   spawned,
   greeted,
@@ -85,13 +78,40 @@ struct ResidentModel {
   DOC("Resident memory of its worker, in bytes; 0 when unknown.") std::int64_t resident_bytes = 0;
   DOC("When it will be unloaded if nobody uses it: Unix time in milliseconds; absent: never.")
   std::optional<std::int64_t> unload_unix_ms{};
-  DOC("Why it is there, in words.") std::string reason{};
+  DOC("Why it is there, in words: who asked for it, and what keeps it.") std::string reason{};
+  DOC("Whether it is pinned: it is never moved aside or unloaded for being idle.")
+  bool pinned = false;
+  DOC("When it was last used: Unix time in milliseconds; absent while it is in use.")
+  std::optional<std::int64_t> idle_unix_ms{};
+  DOC("Its memory, as predicted and as measured.") MemoryEstimate memory{};
+  DOC("Tokens of conversations that were restored when it came back.")
+  std::int64_t restored_tokens = 0;
   DOC("What confines its worker, in words.") std::string sandbox{};
   DOC("The settings it runs with.") std::vector<Setting> settings{};
 };
 
+struct WaitingModel {
+  DOC("Name of the model.") std::string model{};
+  DOC("Requests that wait for it.") std::int64_t requests = 0;
+  DOC("How long the first of them has waited, in milliseconds.") std::int64_t waited_ms = 0;
+  DOC("What it waits for, in words.") std::string reason{};
+  DOC("About how long it has still to wait, in milliseconds; absent when that cannot be told.")
+  std::optional<std::int64_t> expected_wait_ms{};
+};
+
+struct PushedOutModel {
+  DOC("Name of the model.") std::string model{};
+  DOC("When it was moved aside: Unix time in milliseconds.") std::int64_t since_unix_ms = 0;
+  DOC("Why, in words.") std::string reason{};
+  DOC("Tokens of conversations kept on disk for its return.") std::int64_t saved_tokens = 0;
+};
+
 struct ResidentList {
   DOC("Models that have a worker now.") std::vector<ResidentModel> models{};
+  DOC("Models that requests wait for, the next to be loaded first.")
+  std::vector<WaitingModel> waiting{};
+  DOC("Models that were moved aside and come back when there is room, the first to return first.")
+  std::vector<PushedOutModel> pushed_out{};
 };
 
 struct LoadRequest {
@@ -100,6 +120,8 @@ struct LoadRequest {
   DOC("Settings to use instead of derived ones, as name=value.") std::vector<std::string> set{};
   DOC("Unload after this long without use, such as \"5m\"; \"-1\" never; absent: as configured.")
   std::optional<std::string> keep_alive{};
+  DOC("Pin it: it is then never moved aside or unloaded for being idle; absent: as it is.")
+  std::optional<bool> pin{};
 };
 
 struct LoadResult {
@@ -107,9 +129,7 @@ struct LoadResult {
   DOC("Whether it is loaded now (false with explain).") bool loaded = false;
   DOC("Whether it was loaded before.") bool already_loaded = false;
   DOC("How long the load took, in milliseconds.") double load_ms = 0;
-  DOC("The settings, each with its reason.") std::vector<Setting> settings{};
-  DOC("The worker's command line, as it would be typed.") std::string command{};
-  DOC("Models that were, or would be, unloaded to make room.") std::vector<std::string> unloads{};
+  DOC("What was done, or would be, and why.") LoadPlan plan{};
 };
 
 struct UnloadRequest {
@@ -118,7 +138,7 @@ struct UnloadRequest {
 
 struct UnloadResult {
   DOC("Names of the models that were unloaded.") std::vector<std::string> models{};
-  DOC("Resident memory that their workers held, in bytes.") std::int64_t freed_bytes = 0;
+  DOC("Memory that their workers held when they ended, in bytes.") std::int64_t freed_bytes = 0;
 };
 
 }  // namespace ingle::protocol

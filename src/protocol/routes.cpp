@@ -15,9 +15,24 @@ constexpr RouteParameter kLogParameters[] = {
 constexpr RouteParameter kModelParameters[] = {
     {Place::path, "id", "string", "Name of the model; it may hold slashes."}};
 
+constexpr RouteParameter kPlanParameters[] = {
+    {Place::query, "model", "string", "Name of the model."},
+    {Place::query, "set", "string", "Settings to use instead of derived ones: name=value, with "
+                                    "commas between them."}};
+constexpr RouteParameter kCanRunParameters[] = {
+    {Place::query, "size_bytes", "integer", "Size of the whole file, in bytes."},
+    {Place::query, "name", "string", "Name to use in the answer; absent: the model's own."}};
+constexpr RouteParameter kJobParameters[] = {
+    {Place::path, "id", "string", "Id of the job, such as \"job-12\"."}};
+constexpr RouteParameter kJobListParameters[] = {
+    {Place::query, "count", "integer", "Most jobs to answer with; absent: 50."},
+    {Place::query, "before", "string", "Only jobs older than this id, for the next page."},
+    {Place::query, "state", "string", "Only jobs in this state."}};
+
 constexpr int kUnready[] = {503};
 constexpr int kBadRequest[] = {400};
 constexpr int kLoadErrors[] = {400, 404, 409, 413, 422, 502, 503, 504, 507};
+constexpr int kPlanErrors[] = {400, 404, 413, 422, 429, 503};
 constexpr int kUnloadErrors[] = {400, 404, 413, 503};
 constexpr int kGenerateErrors[] = {400, 404, 413, 422, 499, 502, 503, 504, 507};
 constexpr int kNotFound[] = {404, 503};
@@ -107,6 +122,58 @@ constexpr RouteInfo kRoutes[] = {
      .request = "UnloadRequest",
      .answer = "UnloadResult",
      .errors = kUnloadErrors},
+    {.method = "GET",
+     .path = "/api/v1/system",
+     .name = "get_system",
+     .summary = "The machine's memory: devices, who holds what, pressure",
+     .answer = "SystemInfo",
+     .errors = kUnready},
+    {.method = "GET",
+     .path = "/api/v1/plan",
+     .name = "get_plan",
+     .summary = "What loading a model would do now, and why, without doing it",
+     .answer = "LoadPlan",
+     .parameters = kPlanParameters,
+     .errors = kPlanErrors},
+    {.method = "POST",
+     .path = "/api/v1/can_run",
+     .name = "can_run",
+     .summary = "Whether a model can be run here, from the first bytes of its GGUF file",
+     .notes = "The body is the header of the file (application/octet-stream); more than the header "
+              "is ignored.",
+     .answer = "LoadPlan",
+     .parameters = kCanRunParameters,
+     .errors = kPlanErrors},
+    {.method = "GET",
+     .path = "/api/v1/jobs",
+     .name = "list_jobs",
+     .summary = "Jobs under way and ended, newest first",
+     .answer = "JobList",
+     .parameters = kJobListParameters,
+     .errors = kBadRequest},
+    {.method = "POST",
+     .path = "/api/v1/jobs",
+     .name = "start_job",
+     .summary = "Start a job",
+     .notes = "Answers at once with the job; follow it with GET or with events of topic \"job\".",
+     .request = "JobRequest",
+     .answer = "JobInfo",
+     .errors = kPlanErrors},
+    {.method = "GET",
+     .path = "/api/v1/jobs/{id}",
+     .name = "get_job",
+     .summary = "One job",
+     .answer = "JobInfo",
+     .parameters = kJobParameters,
+     .errors = kNotFound},
+    {.method = "DELETE",
+     .path = "/api/v1/jobs/{id}",
+     .name = "cancel_job",
+     .summary = "Cancel a job",
+     .notes = "Answers with the job as it stands; cancelling an ended job changes nothing.",
+     .answer = "JobInfo",
+     .parameters = kJobParameters,
+     .errors = kNotFound},
     {.method = "GET",
      .path = "/api/v1/logs",
      .name = "list_logs",

@@ -5,7 +5,9 @@
 #include "protocol/config.h"
 #include "protocol/errors.h"
 #include "protocol/events.h"
+#include "protocol/jobs.h"
 #include "protocol/models.h"
+#include "protocol/resources.h"
 #include "protocol/start.h"
 
 // INGLE_WIRE_TYPES(X): X(Type) for each, in the order of definition.
@@ -14,19 +16,38 @@
   X(ErrorBody)              \
   X(ModelInfo)              \
   X(ModelList)              \
+  X(DeviceInfo)             \
+  X(MemoryPart)             \
+  X(MemoryEstimate)         \
+  X(ReservationInfo)        \
+  X(PressureInfo)           \
+  X(SystemInfo)             \
   X(Setting)                \
+  X(Eviction)               \
+  X(LoadPlan)               \
   X(ResidentModel)          \
+  X(WaitingModel)           \
+  X(PushedOutModel)         \
   X(ResidentList)           \
   X(LoadRequest)            \
   X(LoadResult)             \
   X(UnloadRequest)          \
   X(UnloadResult)           \
+  X(JobRequest)             \
+  X(JobProgress)            \
+  X(BenchmarkResult)        \
+  X(CalibrationTrial)       \
+  X(CalibrationResult)      \
+  X(JobInfo)                \
+  X(JobList)                \
   X(Hello)                  \
   X(HelloReply)             \
   X(Subscribe)              \
   X(LogEvent)               \
   X(ModelEvent)             \
   X(WarmupEvent)            \
+  X(DecisionEvent)          \
+  X(QueueEvent)             \
   X(Event)                  \
   X(EventError)             \
   X(LogPage)                \
@@ -43,5 +64,7 @@
   X(ServerConfig)           \
   X(ModelsConfig)           \
   X(TextConfig)             \
+  X(MemoryConfig)           \
+  X(QueueConfig)            \
   X(LogConfig)              \
   X(Config)

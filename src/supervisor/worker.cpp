@@ -142,7 +142,7 @@ base::Task<void> Worker::load() {
 // Weights and caches become resident as they are loaded, whatever the engine tells or does not.
 base::Task<void> Worker::measure_progress() {
   const auto expected = driver_->resident_bytes_expected();
-  const auto resident = co_await resident_bytes();
+  const auto resident = (co_await memory()).resident_bytes;
   if (expected == 0 || quit_.cancelled()) co_return;
   const double share =
       std::min(0.99, static_cast<double>(resident) / static_cast<double>(expected));
@@ -151,10 +151,10 @@ base::Task<void> Worker::measure_progress() {
   if (on_change_) on_change_();
 }
 
-base::Task<std::uint64_t> Worker::resident_bytes() {
-  if (!process_ || ended()) co_return 0;
-  const auto bytes = co_await process_->resident_bytes();
-  co_return bytes.value_or(0);
+base::Task<platform::ProcessMemory> Worker::memory() {
+  if (!process_ || ended()) co_return platform::ProcessMemory{};
+  const auto memory = co_await process_->memory();
+  co_return memory.value_or(platform::ProcessMemory{});
 }
 
 base::Task<base::Status> Worker::ready(base::CancelToken cancel) {

@@ -95,8 +95,8 @@ class Worker {
   // The same, when it has crashed; nothing while it runs and after a stop.
   const std::optional<base::Error>& crash_error() const { return crash_; }
 
-  // Bytes of resident memory now; 0 when it has ended.
-  base::Task<std::uint64_t> resident_bytes();
+  // What it holds now; nothing when it has ended.
+  base::Task<platform::ProcessMemory> memory();
 
   // Ends it: SIGTERM, SIGKILL after a limit, reap, removal of lease and socket. Returns when all is
   // done; any number of callers, at any time after start().

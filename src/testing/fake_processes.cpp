@@ -51,12 +51,13 @@ class FakeProcesses::FakeProcess final : public platform::Process {
   const ProcessIdentity& identity() const override { return record_->identity; }
   void signal(int signal_number) override { owner_.signal(record_, signal_number); }
   const std::optional<ExitStatus>& exit_status() const override { return record_->status; }
-  base::Task<base::Result<std::uint64_t>> resident_bytes() override {
+  base::Task<base::Result<platform::ProcessMemory>> memory() override {
     const auto record = record_;
     auto* const owner = &owner_;
     co_await base::yield(owner->loop_);
     if (record->status) co_return fail(ErrorCode::not_found, "the process has ended");
-    co_return owner->resident_bytes(*record);
+    const auto resident = owner->resident_bytes(*record);
+    co_return platform::ProcessMemory{resident, std::min(resident, record->life.file_bytes)};
   }
   const std::string& sandbox_text() const override { return sandbox_; }
 

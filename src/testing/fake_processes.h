@@ -32,6 +32,7 @@ struct FakeLife {
   std::optional<base::Micros> term_delay{base::Millis(5)};  // from SIGTERM; nothing: ignored
   std::optional<base::Micros> kill_delay{base::Millis(1)};  // from SIGKILL; nothing: stuck
   std::uint64_t resident_bytes = 100ull << 20;              // when ready; grows until then
+  std::uint64_t file_bytes = 0;                             // of it, mapped files
   std::int64_t context_tokens = 2048;                       // in its /props
   std::int64_t slots = 4;
 };

@@ -61,6 +61,41 @@ export const modelStateSchema = z.enum([
 ]);
 export type ModelState = z.output<typeof modelStateSchema>;
 
+/** What a device is. */
+export const deviceKindSchema = z.enum([
+  'host',
+  'gpu',
+]);
+export type DeviceKind = z.output<typeof deviceKindSchema>;
+
+/** What a piece of memory is for. */
+export const memoryKindSchema = z.enum([
+  'weights',
+  'kv',
+  'compute',
+  'encoder',
+  'decoder',
+  'other',
+]);
+export type MemoryKind = z.output<typeof memoryKindSchema>;
+
+/** How far a reservation has come. */
+export const reservationStateSchema = z.enum([
+  'predicted',
+  'committed',
+  'measured',
+]);
+export type ReservationState = z.output<typeof reservationStateSchema>;
+
+/** How short the machine's memory is. */
+export const memoryLevelSchema = z.enum([
+  'calm',
+  'tight',
+  'short_of',
+  'critical',
+]);
+export type MemoryLevel = z.output<typeof memoryLevelSchema>;
+
 /** Where a worker's life stands. */
 export const workerStateSchema = z.enum([
   'spawned',
@@ -74,11 +109,33 @@ export const workerStateSchema = z.enum([
 ]);
 export type WorkerState = z.output<typeof workerStateSchema>;
 
+/** What a job does. */
+export const jobKindSchema = z.enum([
+  'load',
+  'benchmark',
+  'calibration',
+]);
+export type JobKind = z.output<typeof jobKindSchema>;
+
+/** Where a job stands; interrupted: the daemon ended under it. */
+export const jobStateSchema = z.enum([
+  'queued',
+  'running',
+  'completed',
+  'failed',
+  'cancelled',
+  'interrupted',
+]);
+export type JobState = z.output<typeof jobStateSchema>;
+
 /** What an event is about; also the topics of a subscription. */
 export const topicSchema = z.enum([
   'log',
   'model',
   'warmup',
+  'job',
+  'decision',
+  'queue',
 ]);
 export type Topic = z.output<typeof topicSchema>;
 
@@ -91,6 +148,18 @@ export const logSeveritySchema = z.enum([
   'error',
 ]);
 export type LogSeverity = z.output<typeof logSeveritySchema>;
+
+/** What was decided about a model. */
+export const decisionKindSchema = z.enum([
+  'load',
+  'evict',
+  'unload',
+  'put_back',
+  'fall',
+  'refuse',
+  'guard',
+]);
+export type DecisionKind = z.output<typeof decisionKindSchema>;
 
 /** State of a warm-up job. */
 export const warmupStateSchema = z.enum([
@@ -165,6 +234,108 @@ export const modelListSchema = z.looseObject({
 });
 export type ModelList = z.output<typeof modelListSchema>;
 
+export const deviceInfoSchema = z.looseObject({
+  /** Name of the device in plans: "host", "gpu0", "gpu1". */
+  id: z.string().default(''),
+  /** What it is. */
+  kind: deviceKindSchema.default('host'),
+  /** Name of the processor or card. */
+  name: z.string().default(''),
+  /** What the text engine calls it, such as "CUDA0"; empty: it does not use it. */
+  engine_name: z.string().default(''),
+  /** Memory in all, in bytes. */
+  total_bytes: z.int().default(0),
+  /** Most that models may hold, in bytes. */
+  budget_bytes: z.int().default(0),
+  /** Measured free, in bytes; on the host what can be had without swapping. */
+  free_bytes: z.int().default(0),
+  /** Held by reservations of models, in bytes. */
+  committed_bytes: z.int().default(0),
+  /** Measured in the workers, in bytes. */
+  resident_bytes: z.int().default(0),
+  /** Used by everything else, in bytes. */
+  others_bytes: z.int().default(0),
+  /** What a further model may take without moving another aside, in bytes. */
+  available_bytes: z.int().default(0),
+});
+export type DeviceInfo = z.output<typeof deviceInfoSchema>;
+
+export const memoryPartSchema = z.looseObject({
+  /** Device it lies on, such as "host". */
+  device: z.string().default(''),
+  /** What it is for. */
+  kind: memoryKindSchema.default('weights'),
+  /** How much, in bytes. */
+  bytes: z.int().default(0),
+});
+export type MemoryPart = z.output<typeof memoryPartSchema>;
+
+export const memoryEstimateSchema = z.looseObject({
+  /** Predicted before the load, in bytes, over all devices. */
+  predicted_bytes: z.int().default(0),
+  /** What the prediction comes from: "file", or "measured" (an earlier load). */
+  basis: z.string().default(''),
+  /** Measured, in bytes; absent before the first load. */
+  measured_bytes: z.int().optional(),
+  /** (predicted - measured) / measured; absent before the first load. */
+  error: z.number().optional(),
+  /** The prediction, piece by piece. */
+  parts: z.array(memoryPartSchema).default(() => []),
+});
+export type MemoryEstimate = z.output<typeof memoryEstimateSchema>;
+
+export const reservationInfoSchema = z.looseObject({
+  /** Model that holds it. */
+  owner: z.string().default(''),
+  /** How far it has come. */
+  state: reservationStateSchema.default('predicted'),
+  /** What it holds, in bytes, over all devices. */
+  bytes: z.int().default(0),
+  /** The same, piece by piece. */
+  parts: z.array(memoryPartSchema).default(() => []),
+});
+export type ReservationInfo = z.output<typeof reservationInfoSchema>;
+
+export const pressureInfoSchema = z.looseObject({
+  /** How short memory is: tight stops new loads, short_of unloads idle models, critical ends the largest worker. */
+  level: memoryLevelSchema.default('calm'),
+  /** Why, in words. */
+  reason: z.string().default(''),
+  /** Share of the last 10 s in which some task waited for memory, in percent. */
+  some_avg10: z.number().default(0),
+  /** Share of the last 10 s in which every task waited for memory, in percent. */
+  full_avg10: z.number().default(0),
+});
+export type PressureInfo = z.output<typeof pressureInfoSchema>;
+
+export const systemInfoSchema = z.looseObject({
+  /** Name of the processor. */
+  cpu_name: z.string().default(''),
+  /** Cores that the daemon may use. */
+  cores_physical: z.int().default(0),
+  /** Hardware threads that the daemon may use. */
+  cores_logical: z.int().default(0),
+  /** The devices, the host first. */
+  devices: z.array(deviceInfoSchema).default(() => []),
+  /** Swap in all, in bytes. */
+  swap_total_bytes: z.int().default(0),
+  /** Swap that is free, in bytes. */
+  swap_free_bytes: z.int().default(0),
+  /** Memory limit of the daemon's control group, in bytes; absent: none. */
+  cgroup_limit_bytes: z.int().optional(),
+  /** Whether each worker gets a control group with a limit of its own, and if not, why. */
+  worker_cgroups: z.string().default(''),
+  /** How short memory is. */
+  pressure: pressureInfoSchema.prefault({}),
+  /** Who holds what. */
+  reservations: z.array(reservationInfoSchema).default(() => []),
+  /** Saved conversations of models that were moved aside, in bytes on disk. */
+  kv_disk_bytes: z.int().default(0),
+  /** Why there is no GPU, or what could not be read; empty when all is well. */
+  notes: z.array(z.string()).default(() => []),
+});
+export type SystemInfo = z.output<typeof systemInfoSchema>;
+
 export const settingSchema = z.looseObject({
   /** Name of the setting, such as "context_tokens". */
   name: z.string().default(''),
@@ -172,10 +343,46 @@ export const settingSchema = z.looseObject({
   value: z.string().default(''),
   /** Why it has this value. */
   reason: z.string().default(''),
-  /** Where it comes from: "derived", "config", "request" or "measured". */
+  /** Where it comes from: "derived", "config", "calibrated", "request" or "measured". */
   origin: z.string().default(''),
 });
 export type Setting = z.output<typeof settingSchema>;
+
+export const evictionSchema = z.looseObject({
+  /** Model to be moved aside. */
+  model: z.string().default(''),
+  /** What that frees, in bytes. */
+  bytes: z.int().default(0),
+  /** Why this one. */
+  reason: z.string().default(''),
+});
+export type Eviction = z.output<typeof evictionSchema>;
+
+export const loadPlanSchema = z.looseObject({
+  /** Name of the model. */
+  model: z.string().default(''),
+  /** Whether it can be run here. */
+  fits: z.boolean().default(false),
+  /** Whether it is loaded now. */
+  already_loaded: z.boolean().default(false),
+  /** Where its weights go, in words, such as "processor" or "12 of 32 layers on gpu0". */
+  placement: z.string().default(''),
+  /** The settings, each with its reason. */
+  settings: z.array(settingSchema).default(() => []),
+  /** The memory it needs. */
+  memory: memoryEstimateSchema.prefault({}),
+  /** Models that are moved aside first, in order. */
+  evictions: z.array(evictionSchema).default(() => []),
+  /** Why the plan is as it is, one sentence each. */
+  reasons: z.array(z.string()).default(() => []),
+  /** Why it cannot be run; empty when it can. */
+  problem: z.string().default(''),
+  /** What would fit, when this does not; empty otherwise. */
+  would_fit: z.string().default(''),
+  /** The worker's command line, as it would be typed; empty when it cannot be run. */
+  command: z.string().default(''),
+});
+export type LoadPlan = z.output<typeof loadPlanSchema>;
 
 export const residentModelSchema = z.looseObject({
   /** Name of the model. */
@@ -198,8 +405,16 @@ export const residentModelSchema = z.looseObject({
   resident_bytes: z.int().default(0),
   /** When it will be unloaded if nobody uses it: Unix time in milliseconds; absent: never. */
   unload_unix_ms: z.int().optional(),
-  /** Why it is there, in words. */
+  /** Why it is there, in words: who asked for it, and what keeps it. */
   reason: z.string().default(''),
+  /** Whether it is pinned: it is never moved aside or unloaded for being idle. */
+  pinned: z.boolean().default(false),
+  /** When it was last used: Unix time in milliseconds; absent while it is in use. */
+  idle_unix_ms: z.int().optional(),
+  /** Its memory, as predicted and as measured. */
+  memory: memoryEstimateSchema.prefault({}),
+  /** Tokens of conversations that were restored when it came back. */
+  restored_tokens: z.int().default(0),
   /** What confines its worker, in words. */
   sandbox: z.string().default(''),
   /** The settings it runs with. */
@@ -207,9 +422,39 @@ export const residentModelSchema = z.looseObject({
 });
 export type ResidentModel = z.output<typeof residentModelSchema>;
 
+export const waitingModelSchema = z.looseObject({
+  /** Name of the model. */
+  model: z.string().default(''),
+  /** Requests that wait for it. */
+  requests: z.int().default(0),
+  /** How long the first of them has waited, in milliseconds. */
+  waited_ms: z.int().default(0),
+  /** What it waits for, in words. */
+  reason: z.string().default(''),
+  /** About how long it has still to wait, in milliseconds; absent when that cannot be told. */
+  expected_wait_ms: z.int().optional(),
+});
+export type WaitingModel = z.output<typeof waitingModelSchema>;
+
+export const pushedOutModelSchema = z.looseObject({
+  /** Name of the model. */
+  model: z.string().default(''),
+  /** When it was moved aside: Unix time in milliseconds. */
+  since_unix_ms: z.int().default(0),
+  /** Why, in words. */
+  reason: z.string().default(''),
+  /** Tokens of conversations kept on disk for its return. */
+  saved_tokens: z.int().default(0),
+});
+export type PushedOutModel = z.output<typeof pushedOutModelSchema>;
+
 export const residentListSchema = z.looseObject({
   /** Models that have a worker now. */
   models: z.array(residentModelSchema).default(() => []),
+  /** Models that requests wait for, the next to be loaded first. */
+  waiting: z.array(waitingModelSchema).default(() => []),
+  /** Models that were moved aside and come back when there is room, the first to return first. */
+  pushed_out: z.array(pushedOutModelSchema).default(() => []),
 });
 export type ResidentList = z.output<typeof residentListSchema>;
 
@@ -222,6 +467,8 @@ export const loadRequestSchema = z.looseObject({
   set: z.array(z.string()).default(() => []),
   /** Unload after this long without use, such as "5m"; "-1" never; absent: as configured. */
   keep_alive: z.string().optional(),
+  /** Pin it: it is then never moved aside or unloaded for being idle; absent: as it is. */
+  pin: z.boolean().optional(),
 });
 export type LoadRequest = z.output<typeof loadRequestSchema>;
 /** The same as it may be sent: what is left out has its default. */
@@ -236,12 +483,8 @@ export const loadResultSchema = z.looseObject({
   already_loaded: z.boolean().default(false),
   /** How long the load took, in milliseconds. */
   load_ms: z.number().default(0),
-  /** The settings, each with its reason. */
-  settings: z.array(settingSchema).default(() => []),
-  /** The worker's command line, as it would be typed. */
-  command: z.string().default(''),
-  /** Models that were, or would be, unloaded to make room. */
-  unloads: z.array(z.string()).default(() => []),
+  /** What was done, or would be, and why. */
+  plan: loadPlanSchema.prefault({}),
 });
 export type LoadResult = z.output<typeof loadResultSchema>;
 
@@ -256,10 +499,138 @@ export type UnloadRequestInput = z.input<typeof unloadRequestSchema>;
 export const unloadResultSchema = z.looseObject({
   /** Names of the models that were unloaded. */
   models: z.array(z.string()).default(() => []),
-  /** Resident memory that their workers held, in bytes. */
+  /** Memory that their workers held when they ended, in bytes. */
   freed_bytes: z.int().default(0),
 });
 export type UnloadResult = z.output<typeof unloadResultSchema>;
+
+export const jobRequestSchema = z.looseObject({
+  /** What to do. */
+  kind: jobKindSchema.default('load'),
+  /** Name of the model. */
+  model: z.string().default(''),
+  /** Settings to use instead of derived ones, as name=value. */
+  set: z.array(z.string()).default(() => []),
+  /** With kind load: unload after this long without use; absent: as configured. */
+  keep_alive: z.string().optional(),
+  /** With kind calibration: longest time, such as "10m"; absent: 10m. */
+  time_limit: z.string().optional(),
+  /** Tokens of the prompts to measure with; absent: 512. */
+  prompt_tokens: z.int().optional(),
+  /** Tokens to generate in a measurement; absent: 64. */
+  generated_tokens: z.int().optional(),
+  /** With kind calibration: keep the winner as the model's settings; absent: true. */
+  apply: z.boolean().optional(),
+});
+export type JobRequest = z.output<typeof jobRequestSchema>;
+/** The same as it may be sent: what is left out has its default. */
+export type JobRequestInput = z.input<typeof jobRequestSchema>;
+
+export const jobProgressSchema = z.looseObject({
+  /** What it does now, such as "loading". */
+  stage: z.string().default(''),
+  /** Share that is done, 0 to 1. */
+  share: z.number().default(0),
+  /** Units done; absent when it does not count in units. */
+  done: z.number().optional(),
+  /** Units in all. */
+  total: z.number().optional(),
+  /** What is counted, such as "bytes" or "trials"; empty: nothing. */
+  unit: z.string().default(''),
+  /** Units a second. */
+  rate_per_s: z.number().optional(),
+  /** Time left, in milliseconds, as far as it can be told. */
+  left_ms: z.int().optional(),
+  /** One sentence for people. */
+  message: z.string().default(''),
+});
+export type JobProgress = z.output<typeof jobProgressSchema>;
+
+export const benchmarkResultSchema = z.looseObject({
+  /** Tokens of a prompt. */
+  prompt_tokens: z.int().default(0),
+  /** Tokens generated in a run. */
+  generated_tokens: z.int().default(0),
+  /** Runs after the warm-up. */
+  runs: z.int().default(0),
+  /** Tokens of the prompt read a second, median. */
+  prompt_tokens_per_s: z.number().default(0),
+  /** Tokens generated a second, median. */
+  generated_tokens_per_s: z.number().default(0),
+  /** Memory of the worker, in bytes. */
+  resident_bytes: z.int().default(0),
+  /** The settings it ran with. */
+  settings: z.array(settingSchema).default(() => []),
+});
+export type BenchmarkResult = z.output<typeof benchmarkResultSchema>;
+
+export const calibrationTrialSchema = z.looseObject({
+  /** What it changed, as name=value; empty: the default. */
+  set: z.array(z.string()).default(() => []),
+  /** Tokens of the prompt read a second, median. */
+  prompt_tokens_per_s: z.number().default(0),
+  /** Tokens generated a second, median. */
+  generated_tokens_per_s: z.number().default(0),
+  /** Time of the workload relative to the default's: below 1 is faster. */
+  relative_time: z.number().default(0),
+  /** Memory of the worker, in bytes. */
+  resident_bytes: z.int().default(0),
+  /** What happened to it, in words: "kept", "slower", or why it failed. */
+  note: z.string().default(''),
+});
+export type CalibrationTrial = z.output<typeof calibrationTrialSchema>;
+
+export const calibrationResultSchema = z.looseObject({
+  /** Settings that won, as name=value; empty: the default is best. */
+  chosen: z.array(z.string()).default(() => []),
+  /** Whether they were kept as the model's settings. */
+  applied: z.boolean().default(false),
+  /** Prompt speed over the default's. */
+  prompt_gain: z.number().default(1),
+  /** Generation speed over the default's. */
+  generation_gain: z.number().default(1),
+  /** What was found, in one sentence. */
+  verdict: z.string().default(''),
+  /** Whether the time limit ended the search. */
+  out_of_time: z.boolean().default(false),
+  /** Every trial, in order. */
+  trials: z.array(calibrationTrialSchema).default(() => []),
+});
+export type CalibrationResult = z.output<typeof calibrationResultSchema>;
+
+export const jobInfoSchema = z.looseObject({
+  /** Its id, such as "job-12"; never used again. */
+  id: z.string().default(''),
+  /** What it does. */
+  kind: jobKindSchema.default('load'),
+  /** Name of the model. */
+  model: z.string().default(''),
+  /** Where it stands. */
+  state: jobStateSchema.default('queued'),
+  /** How far it is. */
+  progress: jobProgressSchema.prefault({}),
+  /** When it was asked for: Unix time in milliseconds. */
+  created_unix_ms: z.int().default(0),
+  /** When it began: Unix time in milliseconds; absent: not yet. */
+  started_unix_ms: z.int().optional(),
+  /** When it ended: Unix time in milliseconds; absent: not yet. */
+  ended_unix_ms: z.int().optional(),
+  /** Why it failed; absent when it did not. */
+  error: errorInfoSchema.optional(),
+  /** With kind load, when completed. */
+  load: loadResultSchema.optional(),
+  /** With kind benchmark, when completed. */
+  benchmark: benchmarkResultSchema.optional(),
+  /** With kind calibration, when completed. */
+  calibration: calibrationResultSchema.optional(),
+});
+export type JobInfo = z.output<typeof jobInfoSchema>;
+
+export const jobListSchema = z.looseObject({
+  /** The jobs, newest first. */
+  jobs: z.array(jobInfoSchema).default(() => []),
+});
+export type JobList = z.output<typeof jobListSchema>;
 
 export const helloSchema = z.looseObject({
   /** Always "hello". */
@@ -345,6 +716,24 @@ export const warmupEventSchema = z.looseObject({
 });
 export type WarmupEvent = z.output<typeof warmupEventSchema>;
 
+export const decisionEventSchema = z.looseObject({
+  /** What was decided. */
+  kind: decisionKindSchema.default('load'),
+  /** Model it is about. */
+  model: z.string().default(''),
+  /** Why, in one sentence. */
+  reason: z.string().default(''),
+  /** Memory it takes or frees, in bytes; 0 when unknown. */
+  bytes: z.int().default(0),
+});
+export type DecisionEvent = z.output<typeof decisionEventSchema>;
+
+export const queueEventSchema = z.looseObject({
+  /** Models that requests wait for, the next to be loaded first. */
+  waiting: z.array(waitingModelSchema).default(() => []),
+});
+export type QueueEvent = z.output<typeof queueEventSchema>;
+
 export const eventSchema = z.looseObject({
   /** Always "event". */
   type: z.literal('event'),
@@ -360,6 +749,12 @@ export const eventSchema = z.looseObject({
   model: modelEventSchema.optional(),
   /** With topic "warmup". */
   warmup: warmupEventSchema.optional(),
+  /** With topic "job": the job as it stands. */
+  job: jobInfoSchema.optional(),
+  /** With topic "decision". */
+  decision: decisionEventSchema.optional(),
+  /** With topic "queue". */
+  queue: queueEventSchema.optional(),
 });
 export type Event = z.output<typeof eventSchema>;
 
@@ -536,6 +931,8 @@ export const modelsConfigSchema = z.looseObject({
   folders: z.array(z.string()).default(() => []),
   /** Unload a model after this long without use; "-1": never. */
   keep_alive: z.string().default('5m'),
+  /** Models to load at the start, in order, as far as they fit. */
+  preload: z.array(z.string()).default(() => []),
 });
 export type ModelsConfig = z.output<typeof modelsConfigSchema>;
 
@@ -546,6 +943,10 @@ export const textConfigSchema = z.looseObject({
   threads: z.int().default(0),
   /** Context for each request in tokens; 0: derived from model and memory. */
   context_tokens: z.int().default(0),
+  /** Least context for each request in tokens that is worth loading; 0: 512, or the model's. */
+  context_tokens_min: z.int().default(0),
+  /** Largest derived context for each request in tokens; 0: 8192. */
+  context_tokens_max: z.int().default(0),
   /** Requests that a model answers at once; 0: derived. */
   parallel: z.int().default(0),
   /** Longest load of a model before it counts as hung, such as "10m". */
@@ -554,6 +955,34 @@ export const textConfigSchema = z.looseObject({
   sandbox: z.boolean().default(true),
 });
 export type TextConfig = z.output<typeof textConfigSchema>;
+
+export const memoryConfigSchema = z.looseObject({
+  /** Most memory that models may hold, in bytes or such as "12G"; 0: what the machine has. */
+  ram_budget: z.int().default(0),
+  /** The same for each GPU; 0: what the GPU has. */
+  vram_budget: z.int().default(0),
+  /** Memory left to the rest of the machine. */
+  ram_margin: z.int().default(1073741824),
+  /** The same for each GPU. */
+  vram_margin: z.int().default(536870912),
+  /** Most disk space for conversations of models that were moved aside; 0: keep none. */
+  kv_disk: z.int().default(4294967296),
+  /** Whether models that were moved aside come back when there is room again. */
+  put_back: z.boolean().default(true),
+  /** Whether models are unloaded when the whole machine runs short of memory. */
+  guard: z.boolean().default(true),
+});
+export type MemoryConfig = z.output<typeof memoryConfigSchema>;
+
+export const queueConfigSchema = z.looseObject({
+  /** After this long a request for another model is served before more for the loaded one. */
+  longest_wait: z.string().default('30s'),
+  /** A model that was loaded stays at least this long when another one waits. */
+  shortest_residency: z.string().default('2s'),
+  /** Most requests that wait for a model. */
+  waiting_max: z.int().default(256),
+});
+export type QueueConfig = z.output<typeof queueConfigSchema>;
 
 export const logConfigSchema = z.looseObject({
   /** Least level to keep: trace, debug, info, warning or error. */
@@ -576,6 +1005,10 @@ export const configSchema = z.looseObject({
   models: modelsConfigSchema.prefault({}),
   /** How text models run. */
   text: textConfigSchema.prefault({}),
+  /** How much memory models may use. */
+  memory: memoryConfigSchema.prefault({}),
+  /** How requests for models that cannot be loaded together take turns. */
+  queue: queueConfigSchema.prefault({}),
   /** What is logged and how. */
   log: logConfigSchema.prefault({}),
 });
@@ -677,6 +1110,49 @@ export const ROUTES = {
     path: '/api/v1/unload',
     request: unloadRequestSchema,
     answer: unloadResultSchema,
+  },
+  /** The machine's memory: devices, who holds what, pressure. */
+  get_system: {
+    method: 'GET',
+    path: '/api/v1/system',
+    answer: systemInfoSchema,
+  },
+  /** What loading a model would do now, and why, without doing it. */
+  get_plan: {
+    method: 'GET',
+    path: '/api/v1/plan',
+    answer: loadPlanSchema,
+  },
+  /** Whether a model can be run here, from the first bytes of its GGUF file. */
+  can_run: {
+    method: 'POST',
+    path: '/api/v1/can_run',
+    answer: loadPlanSchema,
+  },
+  /** Jobs under way and ended, newest first. */
+  list_jobs: {
+    method: 'GET',
+    path: '/api/v1/jobs',
+    answer: jobListSchema,
+  },
+  /** Start a job. */
+  start_job: {
+    method: 'POST',
+    path: '/api/v1/jobs',
+    request: jobRequestSchema,
+    answer: jobInfoSchema,
+  },
+  /** One job. */
+  get_job: {
+    method: 'GET',
+    path: '/api/v1/jobs/{id}',
+    answer: jobInfoSchema,
+  },
+  /** Cancel a job. */
+  cancel_job: {
+    method: 'DELETE',
+    path: '/api/v1/jobs/{id}',
+    answer: jobInfoSchema,
   },
   /** Newest log records. */
   list_logs: {

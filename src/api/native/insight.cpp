@@ -2,7 +2,7 @@
 #include <charconv>
 
 #include "api/native/handlers.h"
-#include "engines/text_host.h"
+#include "engines/model_host.h"
 #include "insight/log_hub.h"
 #include "insight/metrics.h"
 #include "insight/startup.h"
@@ -82,7 +82,7 @@ base::Task<base::Status> metrics(Call& call) {
     page.sample(static_cast<double>(lanes.lanes[i].queued),
                 {{"lane", base::lane_name(static_cast<base::Lane>(i))}});
   page.begin("ingle_model_resident_bytes", gauge, "Resident memory of each model's worker.");
-  for (const auto& model : call.parts.texts.residents().models)
+  for (const auto& model : call.parts.host.residents().models)
     page.sample(static_cast<double>(model.resident_bytes), {{"model", model.id}});
   http::Response out{.status = 200, .body = page.take()};
   out.headers.set("Content-Type", std::string(insight::MetricsPage::kContentType));

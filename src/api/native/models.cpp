@@ -2,7 +2,7 @@
 #include "api/native/handlers.h"
 #include "base/bytes.h"
 #include "catalog/catalog.h"
-#include "engines/text_host.h"
+#include "engines/model_host.h"
 #include "platform/asio_loop.h"
 #include "protocol/codec.h"
 
@@ -18,32 +18,31 @@ base::Task<base::Status> scan_models(Call& call) {
 }
 
 base::Task<base::Status> list_residents(Call& call) {
-  co_return co_await call.respond_json(protocol::encode(call.parts.texts.residents()));
+  co_return co_await call.respond_json(protocol::encode(call.parts.host.residents()));
 }
 
 base::Task<base::Status> load_model(Call& call) {
   CO_TRY_ASSIGN(auto request,
                 protocol::decode<protocol::LoadRequest>(call.exchange.request().body));
-  auto& texts = call.parts.texts;
-  if (request.explain) {
-    CO_TRY_ASSIGN(const auto result, co_await texts.explain(request.model, request.set));
-    co_return co_await call.respond_json(protocol::encode(result));
-  }
+  auto& host = call.parts.host;
   engines::AcquireOptions options{.cancel = call.exchange.client_gone(), .set = request.set};
   if (request.keep_alive) {
     CO_TRY_ASSIGN(options.keep_alive, base::parse_duration(*request.keep_alive));
   }
-  CO_TRY_ASSIGN(auto plan, co_await texts.explain(request.model, request.set));
+  CO_TRY_ASSIGN(auto plan, co_await host.explain(request.model, request.set));
+  protocol::LoadResult result{
+      .model = plan.model, .already_loaded = plan.already_loaded, .plan = std::move(plan)};
+  if (request.explain) co_return co_await call.respond_json(protocol::encode(result));
   const auto started = call.parts.loop.clock().mono_now();
-  CO_TRY_ASSIGN(const auto lease, co_await texts.acquire(request.model, std::move(options)));
-  plan.loaded = true;
-  plan.load_ms =
+  CO_TRY_ASSIGN(const auto lease, co_await host.acquire(request.model, std::move(options)));
+  result.loaded = true;
+  result.load_ms =
       std::chrono::duration<double, std::milli>(call.parts.loop.clock().mono_now() - started)
           .count();
   // What the worker runs with in the end, rather than what was planned.
-  for (const auto& resident : texts.residents().models)
-    if (resident.id == lease->model().id) plan.settings = resident.settings;
-  co_return co_await call.respond_json(protocol::encode(plan));
+  for (const auto& resident : host.residents().models)
+    if (resident.id == lease->model().id) result.plan.settings = resident.settings;
+  co_return co_await call.respond_json(protocol::encode(result));
 }
 
 base::Task<base::Status> unload_model(Call& call) {
@@ -51,7 +50,7 @@ base::Task<base::Status> unload_model(Call& call) {
   if (!call.exchange.request().body.empty()) {
     CO_TRY_ASSIGN(request, protocol::decode<protocol::UnloadRequest>(call.exchange.request().body));
   }
-  CO_TRY_ASSIGN(const auto result, co_await call.parts.texts.unload(request.model));
+  CO_TRY_ASSIGN(const auto result, co_await call.parts.host.unload(request.model));
   co_return co_await call.respond_json(protocol::encode(result));
 }
 

@@ -6,7 +6,7 @@
 #include "api/openai/session.h"
 #include "api/openai/upstream.h"
 #include "catalog/catalog.h"
-#include "engines/text_host.h"
+#include "engines/model_host.h"
 #include "platform/asio_loop.h"
 
 namespace ingle::api::openai {
@@ -59,7 +59,7 @@ base::Task<base::Result<std::unique_ptr<engines::Lease>>> acquire(Run& run, cons
                                  ? std::format("loading {} {:.0f} %", id, 100 * progress.share)
                                  : progress.message);
   };
-  co_return co_await run.session.keep_alive(run.call.parts.texts.acquire(id, std::move(options)));
+  co_return co_await run.session.keep_alive(run.call.parts.host.acquire(id, std::move(options)));
 }
 
 base::Task<base::Result<std::unique_ptr<Upstream>>> open(Run& run, std::size_t index) {

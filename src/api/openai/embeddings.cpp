@@ -7,7 +7,7 @@
 #include "api/openai/upstream.h"
 #include "api/openai/vectors.h"
 #include "catalog/catalog.h"
-#include "engines/text_host.h"
+#include "engines/model_host.h"
 #include "platform/asio_loop.h"
 
 namespace ingle::api::openai {
@@ -116,7 +116,7 @@ base::Result<std::string> shorten_all(const std::string& text, const EmbeddingRe
 base::Task<base::Result<std::string>> ask_worker(Call& call, const std::string& id,
                                                  const std::string& body) {
   CO_TRY_ASSIGN(const auto lease,
-                co_await call.parts.texts.acquire(id, {.cancel = call.exchange.client_gone()}));
+                co_await call.parts.host.acquire(id, {.cancel = call.exchange.client_gone()}));
   http::Request request{.method = http::Method::post, .target = "/v1/embeddings"};
   request.headers.set("Content-Type", "application/json");
   request.headers.set("Authorization", "Bearer " + lease->api_key());

@@ -9,7 +9,7 @@
 
 #include "api/call.h"
 #include "base/error.h"
-#include "engines/text_host.h"
+#include "engines/model_host.h"
 #include "http/sse.h"
 #include "protocol/json.h"
 

@@ -1,4 +1,4 @@
-// One seeded run of a text host against workers that crash, hang, lie, linger and ignore signals,
+// One seeded run of a model host against workers that crash, hang, lie, linger and ignore signals,
 // and clients that come, go and change their minds; with the invariants that must hold throughout.
 #pragma once
 
@@ -27,6 +27,6 @@ struct SimResult {
   int crashes = 0;  // workers that died under a lease
 };
 
-SimResult run_text_sim(std::uint64_t seed, Canary canary);
+SimResult run_host_sim(std::uint64_t seed, Canary canary);
 
 }  // namespace ingle::sim

@@ -1,4 +1,4 @@
-// TextHost: which text, embedding or reranking model has a worker, and who uses it. For now one
+// ModelHost: which text, embedding or reranking model has a worker, and who uses it. For now one
 // model is resident at a time; concurrent requests for others wait their turn, and a model in use
 // is never taken away. Lives on the loop; no method blocks.
 //
@@ -66,9 +66,9 @@ struct AcquireOptions {
   std::optional<base::Micros> keep_alive{};  // Micros::max(): never unload
 };
 
-class TextHost {
+class ModelHost {
  public:
-  virtual ~TextHost() = default;
+  virtual ~ModelHost() = default;
   // Waits until the model is ready. Errors: model_not_found (with near names), model_broken,
   // pending (catalogue still scanning and the model not seen yet), load_failed, worker_crashed,
   // spawn_failed, overloaded (too many wait), invalid_argument (settings), cancelled,
@@ -76,7 +76,7 @@ class TextHost {
   virtual base::Task<base::Result<std::unique_ptr<Lease>>> acquire(std::string model,
                                                                    AcquireOptions options) = 0;
   // What a load would do, without doing it.
-  virtual base::Task<base::Result<protocol::LoadResult>> explain(std::string model,
+  virtual base::Task<base::Result<protocol::LoadPlan>> explain(std::string model,
                                                                  std::vector<std::string> set) = 0;
   // Ends the worker of this model (or all) once its requests have ended; returns when the memory is
   // measured free. Errors: not_found (not loaded).
@@ -87,7 +87,7 @@ class TextHost {
   virtual base::Task<void> shut_down() = 0;
 };
 
-struct TextHostOptions {
+struct ModelHostOptions {
   std::filesystem::path run_folder{};    // sockets lie in it, or under /tmp when it is too long
   std::filesystem::path lease_folder{};  // run/workers
   protocol::TextConfig text{};
@@ -99,7 +99,7 @@ struct TextHostOptions {
 };
 
 // All but the functions outlive the host.
-struct TextHostSeams {
+struct ModelHostSeams {
   base::Loop& loop;
   base::Lanes& lanes;
   platform::Processes& processes;
@@ -114,7 +114,7 @@ struct TextHostSeams {
 };
 
 // Once a request was made, only shut_down() makes it ready to be destroyed.
-std::unique_ptr<TextHost> create_text_host(TextHostOptions options, TextHostSeams seams);
+std::unique_ptr<ModelHost> create_model_host(ModelHostOptions options, ModelHostSeams seams);
 
 // What of the daemon's environment a worker is given: PATH, the locale, the library path, and what
 // chooses and tunes GPUs.

@@ -1,4 +1,4 @@
-// A text host with everything it needs, on virtual time: scripted workers, models by name, real
+// A model host with everything it needs, on virtual time: scripted workers, models by name, real
 // files in a temporary folder. For tests and the simulation. One thread only.
 #pragma once
 
@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "engines/text_host.h"
+#include "engines/model_host.h"
 #include "testing/fake_files.h"
 #include "testing/fake_loop.h"
 #include "testing/fake_processes.h"
@@ -16,11 +16,11 @@
 
 namespace ingle::testing {
 
-class TextWorld {
+class HostWorld {
  public:
-  explicit TextWorld(base::Micros keep_alive = base::Seconds(300), std::size_t waiters_max = 256) {
+  explicit HostWorld(base::Micros keep_alive = base::Seconds(300), std::size_t waiters_max = 256) {
     for (const auto* name : {"alpha", "beta", "gamma"}) add_model(name);
-    host = engines::create_text_host(
+    host = engines::create_model_host(
         {.run_folder = folder / "run",
          .lease_folder = folder / "run/workers",
          .text = {.llama_server = "/bin/true"},
@@ -83,7 +83,7 @@ class TextWorld {
   TempFolder folder;
   std::map<std::string, catalog::ModelRecord, std::less<>> models;
   std::vector<protocol::ModelEvent> events;
-  std::unique_ptr<engines::TextHost> host;
+  std::unique_ptr<engines::ModelHost> host;
 };
 
 }  // namespace ingle::testing

@@ -1,4 +1,4 @@
-#include "text_sim.h"
+#include "host_sim.h"
 
 #include <signal.h>
 
@@ -7,7 +7,7 @@
 #include <format>
 #include <random>
 
-#include "engines/text_host.h"
+#include "engines/model_host.h"
 #include "memory_files.h"
 #include "testing/fake_loop.h"
 #include "testing/fake_processes.h"
@@ -26,13 +26,13 @@ constexpr int kClients = 12;
 constexpr int kRequestsPerClient = 8;
 constexpr std::array kModels{"alpha", "beta", "gamma"};
 
-class TextSim {
+class HostSim {
  public:
-  TextSim(std::uint64_t seed, Canary canary) : random_(seed), canary_(canary) {
+  HostSim(std::uint64_t seed, Canary canary) : random_(seed), canary_(canary) {
     processes_.set_script([this](const auto&) { return random_life(); });
     for (const auto* name : kModels)
       std::ignore = files_.write_atomic(model_path(name), "GGUF", {});
-    host_ = engines::create_text_host(
+    host_ = engines::create_model_host(
         {.run_folder = "/run",
          .lease_folder = "/run/workers",
          .text = {.llama_server = "/bin/true", .load_timeout = "20s"},
@@ -223,11 +223,11 @@ class TextSim {
   int open_requests_ = 0;
   int answers_ = 0;
   bool watching_ = true;
-  std::unique_ptr<engines::TextHost> host_;
+  std::unique_ptr<engines::ModelHost> host_;
 };
 
 }  // namespace
 
-SimResult run_text_sim(std::uint64_t seed, Canary canary) { return TextSim(seed, canary).run(); }
+SimResult run_host_sim(std::uint64_t seed, Canary canary) { return HostSim(seed, canary).run(); }
 
 }  // namespace ingle::sim

@@ -1,11 +1,11 @@
 // Goal: requests get a ready worker or a clear error, exactly once; one model is resident at a time
 // and is never taken from a request that uses it. Method: scripted workers on virtual time.
-#include "engines/text_host.h"
+#include "engines/model_host.h"
 
 #include <gtest/gtest.h>
 #include <signal.h>
 
-#include "testing/text_world.h"
+#include "testing/host_world.h"
 
 namespace ingle::engines {
 namespace {
@@ -17,9 +17,9 @@ using protocol::WorkerState;
 using testing::FakeLife;
 using LeaseResult = base::Result<std::unique_ptr<Lease>>;
 
-class TextHostTest : public ::testing::Test {
+class ModelHostTest : public ::testing::Test {
  protected:
-  ~TextHostTest() override {
+  ~ModelHostTest() override {
     world.shut_down();
     world.loop.run(scope.join());
     EXPECT_EQ(world.processes.running(), 0u);
@@ -29,7 +29,7 @@ class TextHostTest : public ::testing::Test {
 
   // Begins an acquire; its result lies in results[name] when it has ended.
   void begin(const std::string& name, std::string model, AcquireOptions options = {}) {
-    scope.spawn([](TextHostTest& self, std::string key, std::string id,
+    scope.spawn([](ModelHostTest& self, std::string key, std::string id,
                    AcquireOptions how) -> base::Task<void> {
       auto result = co_await self.world.host->acquire(std::move(id), std::move(how));
       self.results.emplace(key, std::move(result));
@@ -49,12 +49,12 @@ class TextHostTest : public ::testing::Test {
   }
   int pid() const { return world.processes.running_pids().at(0); }
 
-  testing::TextWorld world;
+  testing::HostWorld world;
   base::TaskScope scope;
   std::map<std::string, LeaseResult> results;
 };
 
-TEST_F(TextHostTest, LoadsOnFirstUseOnceForMany) {
+TEST_F(ModelHostTest, LoadsOnFirstUseOnceForMany) {
   for (int i = 0; i < 5; ++i) begin(std::to_string(i), "alpha");
   world.loop.advance(Seconds(2));
   for (int i = 0; i < 5; ++i) EXPECT_TRUE(granted(std::to_string(i)));
@@ -70,7 +70,7 @@ TEST_F(TextHostTest, LoadsOnFirstUseOnceForMany) {
   EXPECT_GE(*resident.load_ms, 100);
 }
 
-TEST_F(TextHostTest, LeaseSpeaksOfItsWorker) {
+TEST_F(ModelHostTest, LeaseSpeaksOfItsWorker) {
   script({.context_tokens = 1024, .slots = 2});
   const auto lease = world.acquire("alpha");
   ASSERT_TRUE(lease);
@@ -88,7 +88,7 @@ TEST_F(TextHostTest, LeaseSpeaksOfItsWorker) {
     }
 }
 
-TEST_F(TextHostTest, SecondRequestIsServedAtOnce) {
+TEST_F(ModelHostTest, SecondRequestIsServedAtOnce) {
   ASSERT_TRUE(world.acquire("alpha"));
   const auto turns = world.loop.turns();
   begin("again", "alpha");
@@ -96,7 +96,7 @@ TEST_F(TextHostTest, SecondRequestIsServedAtOnce) {
   EXPECT_EQ(world.loop.turns(), turns) << "no turn of the loop is needed for a ready model";
 }
 
-TEST_F(TextHostTest, UnknownModelsSettingsAndKindsAreRefused) {
+TEST_F(ModelHostTest, UnknownModelsSettingsAndKindsAreRefused) {
   EXPECT_EQ(world.acquire("delta").error().code, ErrorCode::model_not_found);
   const auto setting = world.acquire("alpha", {.set = {"contxt_tokens=5"}});
   EXPECT_EQ(setting.error().code, ErrorCode::invalid_argument);
@@ -106,7 +106,7 @@ TEST_F(TextHostTest, UnknownModelsSettingsAndKindsAreRefused) {
   EXPECT_TRUE(world.processes.spawned().empty());
 }
 
-TEST_F(TextHostTest, OtherModelWaitsForRunningRequestsThenSwitches) {
+TEST_F(ModelHostTest, OtherModelWaitsForRunningRequestsThenSwitches) {
   begin("a", "alpha");
   world.loop.advance(Seconds(1));
   std::vector<std::string> told;
@@ -123,7 +123,7 @@ TEST_F(TextHostTest, OtherModelWaitsForRunningRequestsThenSwitches) {
   EXPECT_TRUE(told.back().starts_with("loading beta")) << told.back();
 }
 
-TEST_F(TextHostTest, WaitersForAnotherModelAreNotOvertaken) {
+TEST_F(ModelHostTest, WaitersForAnotherModelAreNotOvertaken) {
   begin("a1", "alpha");
   world.loop.advance(Seconds(1));
   begin("b", "beta");
@@ -139,7 +139,7 @@ TEST_F(TextHostTest, WaitersForAnotherModelAreNotOvertaken) {
   EXPECT_TRUE(granted("a2"));
 }
 
-TEST_F(TextHostTest, ALoadTakesAllWhoWaitForItsModel) {
+TEST_F(ModelHostTest, ALoadTakesAllWhoWaitForItsModel) {
   begin("a", "alpha");
   world.loop.advance(Seconds(1));
   for (const auto* name : {"b1", "c", "b2"}) begin(name, name[0] == 'b' ? "beta" : "gamma");
@@ -150,7 +150,7 @@ TEST_F(TextHostTest, ALoadTakesAllWhoWaitForItsModel) {
   EXPECT_FALSE(granted("c"));
 }
 
-TEST_F(TextHostTest, SettledModelServesTheHeadOfTheQueueInTurn) {
+TEST_F(ModelHostTest, SettledModelServesTheHeadOfTheQueueInTurn) {
   begin("b", "beta");
   world.loop.advance(Seconds(1));
   // "a" waits, "b2" behind it; then "a" goes away, and "b2" and "b3" are served from the queue.
@@ -165,12 +165,12 @@ TEST_F(TextHostTest, SettledModelServesTheHeadOfTheQueueInTurn) {
   EXPECT_TRUE(granted("b3"));
 }
 
-TEST_F(TextHostTest, TooManyWaitersAreTurnedAway) {
-  testing::TextWorld small(Seconds(300), 2);
+TEST_F(ModelHostTest, TooManyWaitersAreTurnedAway) {
+  testing::HostWorld small(Seconds(300), 2);
   base::TaskScope waiting;
   std::vector<ErrorCode> codes;
   for (int i = 0; i < 3; ++i)
-    waiting.spawn([](TextHost& host, std::vector<ErrorCode>& out) -> base::Task<void> {
+    waiting.spawn([](ModelHost& host, std::vector<ErrorCode>& out) -> base::Task<void> {
       const auto result = co_await host.acquire("alpha", {});
       if (!result) out.push_back(result.error().code);
     }(*small.host, codes));
@@ -181,7 +181,7 @@ TEST_F(TextHostTest, TooManyWaitersAreTurnedAway) {
 
 // --- cancellation ---
 
-TEST_F(TextHostTest, CancelWhileWaitingAndWhileLoading) {
+TEST_F(ModelHostTest, CancelWhileWaitingAndWhileLoading) {
   base::CancelSource first;
   base::CancelSource second;
   begin("a", "alpha", {.cancel = first.token()});
@@ -197,7 +197,7 @@ TEST_F(TextHostTest, CancelWhileWaitingAndWhileLoading) {
   EXPECT_EQ(world.host->residents().models.at(0).state, WorkerState::ready);
 }
 
-TEST_F(TextHostTest, AnAbandonedLoadMakesWayAtOnce) {
+TEST_F(ModelHostTest, AnAbandonedLoadMakesWayAtOnce) {
   script({.ready_after = {}});
   base::CancelSource source;
   begin("a", "alpha", {.cancel = source.token()});
@@ -213,7 +213,7 @@ TEST_F(TextHostTest, AnAbandonedLoadMakesWayAtOnce) {
 
 // --- failures ---
 
-TEST_F(TextHostTest, AFailedLoadFailsItsWaitersAndNotTheNext) {
+TEST_F(ModelHostTest, AFailedLoadFailsItsWaitersAndNotTheNext) {
   script({.lines = {{Millis(1), "error: no wood"}}, .death = {{Millis(30), {.code = 3}}}});
   begin("a1", "alpha");
   begin("a2", "alpha");
@@ -230,7 +230,7 @@ TEST_F(TextHostTest, AFailedLoadFailsItsWaitersAndNotTheNext) {
   EXPECT_TRUE(world.acquire("alpha"));
 }
 
-TEST_F(TextHostTest, FailedSpawnIsTold) {
+TEST_F(ModelHostTest, FailedSpawnIsTold) {
   script({.spawn_error = base::Error{ErrorCode::spawn_failed, "no such file"}});
   const auto result = world.acquire("alpha");
   EXPECT_EQ(result.error().code, ErrorCode::spawn_failed);
@@ -238,7 +238,7 @@ TEST_F(TextHostTest, FailedSpawnIsTold) {
   EXPECT_EQ(world.events.back().error->code, "spawn_failed");
 }
 
-TEST_F(TextHostTest, CrashReachesTheLeaseAndTheNextRequestLoadsAgain) {
+TEST_F(ModelHostTest, CrashReachesTheLeaseAndTheNextRequestLoadsAgain) {
   begin("a", "alpha");
   world.loop.advance(Seconds(1));
   auto& lease = *results.at("a");
@@ -253,7 +253,7 @@ TEST_F(TextHostTest, CrashReachesTheLeaseAndTheNextRequestLoadsAgain) {
   results.clear();  // the dead worker's lease outlived it
 }
 
-TEST_F(TextHostTest, CrashLoopIsBrokenForATime) {
+TEST_F(ModelHostTest, CrashLoopIsBrokenForATime) {
   script({.death = {{Millis(20), {.signal = SIGILL}}}});
   for (std::size_t i = 0; i < kCrashesMax; ++i)
     EXPECT_EQ(world.acquire("alpha").error().code, ErrorCode::worker_crashed);
@@ -270,14 +270,14 @@ TEST_F(TextHostTest, CrashLoopIsBrokenForATime) {
   EXPECT_TRUE(world.acquire("alpha"));
 }
 
-TEST_F(TextHostTest, AHungLoadEndsInTime) {
+TEST_F(ModelHostTest, AHungLoadEndsInTime) {
   script({.answers = false});
   const auto result = world.acquire("alpha");
   EXPECT_EQ(result.error().code, ErrorCode::load_failed);
   EXPECT_TRUE(result.error().message.contains("load_timeout")) << result.error().message;
 }
 
-TEST_F(TextHostTest, DeletedModelsKeepRunningAndThenAreBroken) {
+TEST_F(ModelHostTest, DeletedModelsKeepRunningAndThenAreBroken) {
   ASSERT_TRUE(world.acquire("alpha"));
   std::filesystem::remove(world.model_file("alpha"));
   EXPECT_TRUE(world.acquire("alpha"));
@@ -287,7 +287,7 @@ TEST_F(TextHostTest, DeletedModelsKeepRunningAndThenAreBroken) {
   EXPECT_TRUE(gone.error().message.contains(world.model_file("alpha").native()));
 }
 
-TEST_F(TextHostTest, FullDiskDoesNotStopALoad) {
+TEST_F(ModelHostTest, FullDiskDoesNotStopALoad) {
   std::filesystem::create_directories(world.folder / "run/s");
   world.files.inject({.operation = testing::FileOperation::write});
   EXPECT_TRUE(world.acquire("alpha"));
@@ -296,7 +296,7 @@ TEST_F(TextHostTest, FullDiskDoesNotStopALoad) {
 
 // --- unloading ---
 
-TEST_F(TextHostTest, IdleModelsAreUnloadedInTime) {
+TEST_F(ModelHostTest, IdleModelsAreUnloadedInTime) {
   auto lease = world.acquire("alpha", {.keep_alive = Seconds(10)});
   world.loop.advance(Seconds(60));
   EXPECT_EQ(world.resident(), "alpha") << "it is in use";
@@ -315,7 +315,7 @@ TEST_F(TextHostTest, IdleModelsAreUnloadedInTime) {
   EXPECT_EQ(world.processes.running(), 0u);
 }
 
-TEST_F(TextHostTest, JumpingClockDoesNotUnload) {
+TEST_F(ModelHostTest, JumpingClockDoesNotUnload) {
   ASSERT_TRUE(world.acquire("alpha"));
   for (const auto days : {2, -4}) {
     world.loop.fake_clock().jump_wall(std::chrono::days(days));
@@ -324,7 +324,7 @@ TEST_F(TextHostTest, JumpingClockDoesNotUnload) {
   }
 }
 
-TEST_F(TextHostTest, KeepAliveZeroAndNever) {
+TEST_F(ModelHostTest, KeepAliveZeroAndNever) {
   ASSERT_TRUE(world.acquire("alpha", {.keep_alive = Seconds(0)}));
   world.loop.advance(Millis(20));
   EXPECT_EQ(world.resident(), "");
@@ -334,11 +334,11 @@ TEST_F(TextHostTest, KeepAliveZeroAndNever) {
   EXPECT_FALSE(world.host->residents().models[0].unload_unix_ms);
 }
 
-TEST_F(TextHostTest, UnloadWaitsForRequestsAndTellsTheBytes) {
+TEST_F(ModelHostTest, UnloadWaitsForRequestsAndTellsTheBytes) {
   begin("a", "alpha");
   world.loop.advance(Seconds(1));
   std::optional<base::Result<protocol::UnloadResult>> unloaded;
-  scope.spawn([](TextHost& host, auto& out) -> base::Task<void> {
+  scope.spawn([](ModelHost& host, auto& out) -> base::Task<void> {
     out = co_await host.unload(std::nullopt);
   }(*world.host, unloaded));
   begin("later", "alpha");  // after the unload: it gets a fresh worker
@@ -353,12 +353,12 @@ TEST_F(TextHostTest, UnloadWaitsForRequestsAndTellsTheBytes) {
   EXPECT_EQ(world.processes.spawned().size(), 2u);
 }
 
-TEST_F(TextHostTest, UnloadOfWhatIsNotLoaded) {
+TEST_F(ModelHostTest, UnloadOfWhatIsNotLoaded) {
   EXPECT_EQ(world.loop.run(world.host->unload("alpha")).error().code, ErrorCode::not_found);
   EXPECT_TRUE(world.loop.run(world.host->unload(std::nullopt))->models.empty());
 }
 
-TEST_F(TextHostTest, UnloadDuringALoadNobodyWantsEndsIt) {
+TEST_F(ModelHostTest, UnloadDuringALoadNobodyWantsEndsIt) {
   script({.ready_after = {}});
   base::CancelSource source;
   begin("a", "alpha", {.cancel = source.token()});
@@ -369,7 +369,7 @@ TEST_F(TextHostTest, UnloadDuringALoadNobodyWantsEndsIt) {
 
 // --- settings ---
 
-TEST_F(TextHostTest, OverridesReloadAndPlainRequestsTakeWhatIsThere) {
+TEST_F(ModelHostTest, OverridesReloadAndPlainRequestsTakeWhatIsThere) {
   ASSERT_TRUE(world.acquire("alpha"));
   ASSERT_TRUE(world.acquire("alpha", {.set = {"threads=2", "parallel=1"}}));
   EXPECT_EQ(world.processes.spawned().size(), 2u);
@@ -380,13 +380,13 @@ TEST_F(TextHostTest, OverridesReloadAndPlainRequestsTakeWhatIsThere) {
   EXPECT_EQ(world.processes.spawned().size(), 3u);
 }
 
-TEST_F(TextHostTest, ExplainLoadsNothing) {
+TEST_F(ModelHostTest, ExplainLoadsNothing) {
   ASSERT_TRUE(world.acquire("alpha"));
   const auto plan = world.loop.run(world.host->explain("beta", {"threads=3"}));
   ASSERT_TRUE(plan);
-  EXPECT_FALSE(plan->loaded);
   EXPECT_FALSE(plan->already_loaded);
-  EXPECT_EQ(plan->unloads, std::vector<std::string>{"alpha"});
+  ASSERT_EQ(plan->evictions.size(), 1u);
+  EXPECT_EQ(plan->evictions[0].model, "alpha");
   EXPECT_TRUE(plan->command.starts_with("/bin/true --model ")) << plan->command;
   EXPECT_TRUE(plan->command.contains(" --threads 3 "));
   EXPECT_TRUE(world.loop.run(world.host->explain("alpha", {}))->already_loaded);
@@ -395,7 +395,7 @@ TEST_F(TextHostTest, ExplainLoadsNothing) {
 
 // --- the end ---
 
-TEST_F(TextHostTest, ShutDownEndsWaitersLoadsAndWorkers) {
+TEST_F(ModelHostTest, ShutDownEndsWaitersLoadsAndWorkers) {
   script({.ready_after = {}, .term_delay = {}});
   begin("a", "alpha");
   world.loop.advance(Seconds(1));
@@ -406,7 +406,7 @@ TEST_F(TextHostTest, ShutDownEndsWaitersLoadsAndWorkers) {
   EXPECT_EQ(world.processes.running(), 0u);
 }
 
-TEST_F(TextHostTest, ShutDownUnderALease) {
+TEST_F(ModelHostTest, ShutDownUnderALease) {
   begin("a", "alpha");
   world.loop.advance(Seconds(1));
   world.shut_down();
@@ -415,7 +415,7 @@ TEST_F(TextHostTest, ShutDownUnderALease) {
   EXPECT_EQ(world.loop.run(lease->crash()).code, ErrorCode::shutting_down);
 }
 
-TEST_F(TextHostTest, EventsFollowTheLifeOfTheWorker) {
+TEST_F(ModelHostTest, EventsFollowTheLifeOfTheWorker) {
   ASSERT_TRUE(world.acquire("alpha"));
   ASSERT_TRUE(world.loop.run(world.host->unload("alpha")));
   std::vector<WorkerState> states;

@@ -5,7 +5,7 @@
 // Who is next: requests wait in one queue. While its head wants the resident model it gets it;
 // a head that wants another model lets nobody in behind it, so the running requests drain and the
 // model is switched. A newly loaded model takes all that wait for it at that moment.
-#include "engines/text_host.h"
+#include "engines/model_host.h"
 
 #include <algorithm>
 #include <deque>
@@ -45,9 +45,9 @@ base::Status check_kind(const protocol::ModelInfo& model) {
                           model.id, model.kind == projector ? "projector" : "adapter"));
 }
 
-class TextHostImpl final : public TextHost {
+class ModelHostImpl final : public ModelHost {
  public:
-  TextHostImpl(TextHostOptions options, TextHostSeams seams)
+  ModelHostImpl(ModelHostOptions options, ModelHostSeams seams)
       : options_(std::move(options)),
         seams_(std::move(seams)),
         log_(seams_.log.named("engines")),
@@ -57,8 +57,8 @@ class TextHostImpl final : public TextHost {
         down_(seams_.loop) {}
 
   base::Task<LeaseResult> acquire(std::string model, AcquireOptions options) override;
-  base::Task<base::Result<protocol::LoadResult>> explain(std::string model,
-                                                         std::vector<std::string> set) override;
+  base::Task<base::Result<protocol::LoadPlan>> explain(std::string model,
+                                                       std::vector<std::string> set) override;
   base::Task<base::Result<protocol::UnloadResult>> unload(
       std::optional<std::string> model) override;
   protocol::ResidentList residents() const override;
@@ -89,8 +89,8 @@ class TextHostImpl final : public TextHost {
             const base::Error* error = nullptr);
   base::MonoTime now() const { return seams_.loop.clock().mono_now(); }
 
-  const TextHostOptions options_;
-  const TextHostSeams seams_;
+  const ModelHostOptions options_;
+  const ModelHostSeams seams_;
   const base::Logger log_;
   Planner planner_;
   CrashWindow crashes_;
@@ -106,7 +106,7 @@ class TextHostImpl final : public TextHost {
 
 // --- requests ---
 
-base::Task<LeaseResult> TextHostImpl::acquire(std::string model, AcquireOptions options) {
+base::Task<LeaseResult> ModelHostImpl::acquire(std::string model, AcquireOptions options) {
   const auto refuse_closed = [] {
     return fail(ErrorCode::shutting_down, "the daemon is stopping");
   };
@@ -142,24 +142,24 @@ base::Task<LeaseResult> TextHostImpl::acquire(std::string model, AcquireOptions 
 
 // Posted, so that nobody's code runs inside the manager. By value: the caller may mean an element
 // of the queue, which this removes.
-void TextHostImpl::finish(WaiterPtr waiter, LeaseResult result) {
+void ModelHostImpl::finish(WaiterPtr waiter, LeaseResult result) {
   if (std::exchange(waiter->finished, true)) return;
   std::erase(queue_, waiter);
   seams_.loop.post(
       [waiter, result = std::move(result)]() mutable { waiter->done.complete(std::move(result)); });
 }
 
-void TextHostImpl::fail_group(const Waiter& first, const base::Error& error) {
+void ModelHostImpl::fail_group(const Waiter& first, const base::Error& error) {
   for (const auto& waiter : std::deque(queue_))
     if (waiter->wants_same_as(first)) finish(waiter, std::unexpected(error));
 }
 
-void TextHostImpl::let_in(WaiterPtr waiter) {
+void ModelHostImpl::let_in(WaiterPtr waiter) {
   if (waiter->keep_alive) resident_->keep_alive = *waiter->keep_alive;
   finish(waiter, make_lease(resident_));
 }
 
-LoadProgress TextHostImpl::progress_for(const Waiter& waiter) const {
+LoadProgress ModelHostImpl::progress_for(const Waiter& waiter) const {
   if (!resident_)
     return {.message = std::format("waiting for '{}' to be started", waiter.model.info.id)};
   if (!waiter.wants(*resident_))
@@ -173,14 +173,14 @@ LoadProgress TextHostImpl::progress_for(const Waiter& waiter) const {
           .message = std::format("loading {} {:.0f} %", resident_->id(), share * 100)};
 }
 
-void TextHostImpl::tell_waiters() {
+void ModelHostImpl::tell_waiters() {
   for (const auto& waiter : std::deque(queue_))
     if (waiter->on_progress && !waiter->finished) waiter->on_progress(progress_for(*waiter));
 }
 
 // --- the manager ---
 
-base::Task<void> TextHostImpl::manage() {
+base::Task<void> ModelHostImpl::manage() {
   while (true) {
     wake_.clear();
     if (resident_ && must_end()) {
@@ -207,13 +207,13 @@ base::Task<void> TextHostImpl::manage() {
   }
 }
 
-base::Task<void> TextHostImpl::measure() {
+base::Task<void> ModelHostImpl::measure() {
   const auto resident = resident_;
   resident->measured_at = now();
-  resident->resident_bytes = co_await resident->worker->resident_bytes();
+  resident->resident_bytes = (co_await resident->worker->memory()).resident_bytes;
 }
 
-base::Task<void> TextHostImpl::wait_for_change() {
+base::Task<void> ModelHostImpl::wait_for_change() {
   if (!resident_ || !resident_->settled || resident_->leases > 0 || !resident_->can_idle_out()) {
     std::ignore = co_await wake_.wait();
     co_return;
@@ -222,12 +222,12 @@ base::Task<void> TextHostImpl::wait_for_change() {
   std::ignore = co_await wake_.wait(std::max(left, base::Micros(0)));
 }
 
-bool TextHostImpl::somebody_wants(const Resident& resident) const {
+bool ModelHostImpl::somebody_wants(const Resident& resident) const {
   return std::ranges::any_of(queue_,
                              [&](const WaiterPtr& waiter) { return may_enter(*waiter, resident); });
 }
 
-bool TextHostImpl::must_end() const {
+bool ModelHostImpl::must_end() const {
   const Resident& resident = *resident_;
   if (closed_ || resident.worker->lost()) return true;
   if (resident.leases > 0) return false;
@@ -238,7 +238,7 @@ bool TextHostImpl::must_end() const {
   return unload_asked || (resident.can_idle_out() && now() >= resident.idle_until());
 }
 
-base::Status TextHostImpl::check_crashes(const Waiter& waiter) {
+base::Status ModelHostImpl::check_crashes(const Waiter& waiter) {
   if (!waiter.set.empty()) return {};  // other settings are worth a try
   const auto& id = waiter.model.info.id;
   const auto wait = crashes_.blocked_for(id, now());
@@ -251,7 +251,7 @@ base::Status TextHostImpl::check_crashes(const Waiter& waiter) {
                           base::format_duration(*wait), id, id));
 }
 
-base::Task<void> TextHostImpl::begin_load(WaiterPtr first) {
+base::Task<void> ModelHostImpl::begin_load(WaiterPtr first) {
   const std::string id = first->model.info.id;
   if (auto allowed = check_crashes(*first); !allowed) {
     fail_group(*first, allowed.error());
@@ -298,7 +298,7 @@ base::Task<void> TextHostImpl::begin_load(WaiterPtr first) {
 }
 
 // The worker is usable: what does it run with, and how large has it become?
-base::Task<void> TextHostImpl::settle() {
+base::Task<void> ModelHostImpl::settle() {
   const auto resident = resident_;
   base::CancelSource limit;
   const auto timer = seams_.loop.after(kPropsTimeout, [&limit] { limit.cancel(); });
@@ -318,16 +318,16 @@ base::Task<void> TextHostImpl::settle() {
     if (may_enter(*waiter, *resident)) let_in(waiter);
 }
 
-void TextHostImpl::grant() {
+void ModelHostImpl::grant() {
   while (!queue_.empty() && resident_->open() && may_enter(*queue_.front(), *resident_))
     let_in(queue_.front());
 }
 
-base::Task<void> TextHostImpl::end_resident() {
+base::Task<void> ModelHostImpl::end_resident() {
   const auto resident = resident_;
   resident->ending = true;
   if (!resident->worker->lost()) {
-    resident->resident_bytes = co_await resident->worker->resident_bytes();
+    resident->resident_bytes = (co_await resident->worker->memory()).resident_bytes;
     resident->freed_bytes = resident->resident_bytes;
   }
   co_await resident->worker->stop();
@@ -346,26 +346,27 @@ base::Task<void> TextHostImpl::end_resident() {
 
 // --- the rest of the surface ---
 
-base::Task<base::Result<protocol::LoadResult>> TextHostImpl::explain(std::string model,
+base::Task<base::Result<protocol::LoadPlan>> ModelHostImpl::explain(std::string model,
                                                                      std::vector<std::string> set) {
   CO_TRY_ASSIGN(auto record, seams_.find(model));
   CO_TRY(check_kind(record.info));
   CO_TRY_ASSIGN(auto overrides, normalise_overrides(set));
   CO_TRY_ASSIGN(const auto plan, co_await planner_.plan(std::move(record), overrides));
-  protocol::LoadResult out{.model = plan.model.info.id,
-                           .settings = plan.settings.explained,
-                           .command = shell_command(plan.executable, plan.arguments)};
+  protocol::LoadPlan out{.model = plan.model.info.id,
+                         .fits = true,
+                         .settings = plan.settings.explained,
+                         .command = shell_command(plan.executable, plan.arguments)};
   if (!resident_) co_return out;
   const bool same = resident_->id() == out.model;
   out.already_loaded = same && resident_->open();
   if (!same || (!overrides.empty() && overrides != resident_->set))
-    out.unloads.push_back(resident_->id());
+    out.evictions.push_back({.model = resident_->id()});
   else
     out.settings = resident_->plan.settings.explained;
   co_return out;
 }
 
-base::Task<base::Result<protocol::UnloadResult>> TextHostImpl::unload(
+base::Task<base::Result<protocol::UnloadResult>> ModelHostImpl::unload(
     std::optional<std::string> model) {
   const auto resident = resident_;
   if (model) {
@@ -384,14 +385,14 @@ base::Task<base::Result<protocol::UnloadResult>> TextHostImpl::unload(
                                    .freed_bytes = static_cast<std::int64_t>(resident->freed_bytes)};
 }
 
-protocol::ResidentList TextHostImpl::residents() const {
+protocol::ResidentList ModelHostImpl::residents() const {
   protocol::ResidentList out;
   if (resident_ && !resident_->worker->ended())
     out.models.push_back(describe(*resident_, now(), seams_.loop.clock().wall_now()));
   return out;
 }
 
-base::Task<void> TextHostImpl::shut_down() {
+base::Task<void> ModelHostImpl::shut_down() {
   if (std::exchange(closed_, true)) {
     std::ignore = co_await down_.wait();
     co_return;
@@ -403,7 +404,7 @@ base::Task<void> TextHostImpl::shut_down() {
   down_.set();
 }
 
-void TextHostImpl::changed() {
+void ModelHostImpl::changed() {
   wake_.set();
   if (!resident_) return;
   const auto& worker = *resident_->worker;
@@ -412,7 +413,7 @@ void TextHostImpl::changed() {
   tell_waiters();
 }
 
-void TextHostImpl::emit(const std::string& model, WorkerState state, double progress,
+void ModelHostImpl::emit(const std::string& model, WorkerState state, double progress,
                         const base::Error* error) {
   if (!seams_.on_event) return;
   protocol::ModelEvent event{.model = model, .state = state, .load_progress = progress};
@@ -425,8 +426,8 @@ void TextHostImpl::emit(const std::string& model, WorkerState state, double prog
 
 }  // namespace
 
-std::unique_ptr<TextHost> create_text_host(TextHostOptions options, TextHostSeams seams) {
-  return std::make_unique<TextHostImpl>(std::move(options), std::move(seams));
+std::unique_ptr<ModelHost> create_model_host(ModelHostOptions options, ModelHostSeams seams) {
+  return std::make_unique<ModelHostImpl>(std::move(options), std::move(seams));
 }
 
 }  // namespace ingle::engines

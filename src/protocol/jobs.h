@@ -1,0 +1,107 @@
+// Jobs: long work with an id, progress, cancel and history. GET/POST /api/v1/jobs,
+// GET/DELETE /api/v1/jobs/{id}; changes come as events with topic "job".
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "protocol/doc.h"
+#include "protocol/errors.h"
+#include "protocol/models.h"
+
+namespace ingle::protocol {
+
+enum class DOC("What a job does.") JobKind { load, benchmark, calibration };
+
+enum class DOC("Where a job stands; interrupted: the daemon ended under it.") JobState {
+  queued,
+  running,
+  completed,
+  failed,
+  cancelled,
+  interrupted
+};
+
+struct JobRequest {
+  DOC("What to do.") JobKind kind = JobKind::load;
+  DOC("Name of the model.") std::string model{};
+  DOC("Settings to use instead of derived ones, as name=value.") std::vector<std::string> set{};
+  DOC("With kind load: unload after this long without use; absent: as configured.")
+  std::optional<std::string> keep_alive{};
+  DOC("With kind calibration: longest time, such as \"10m\"; absent: 10m.")
+  std::optional<std::string> time_limit{};
+  DOC("Tokens of the prompts to measure with; absent: 512.")
+  std::optional<std::int64_t> prompt_tokens{};
+  DOC("Tokens to generate in a measurement; absent: 64.")
+  std::optional<std::int64_t> generated_tokens{};
+  DOC("With kind calibration: keep the winner as the model's settings; absent: true.")
+  std::optional<bool> apply{};
+};
+
+struct JobProgress {
+  DOC("What it does now, such as \"loading\".") std::string stage{};
+  DOC("Share that is done, 0 to 1.") double share = 0;
+  DOC("Units done; absent when it does not count in units.") std::optional<double> done{};
+  DOC("Units in all.") std::optional<double> total{};
+  DOC("What is counted, such as \"bytes\" or \"trials\"; empty: nothing.") std::string unit{};
+  DOC("Units a second.") std::optional<double> rate_per_s{};
+  DOC("Time left, in milliseconds, as far as it can be told.")
+  std::optional<std::int64_t> left_ms{};
+  DOC("One sentence for people.") std::string message{};
+};
+
+struct BenchmarkResult {
+  DOC("Tokens of a prompt.") std::int64_t prompt_tokens = 0;
+  DOC("Tokens generated in a run.") std::int64_t generated_tokens = 0;
+  DOC("Runs after the warm-up.") std::int64_t runs = 0;
+  DOC("Tokens of the prompt read a second, median.") double prompt_tokens_per_s = 0;
+  DOC("Tokens generated a second, median.") double generated_tokens_per_s = 0;
+  DOC("Memory of the worker, in bytes.") std::int64_t resident_bytes = 0;
+  DOC("The settings it ran with.") std::vector<Setting> settings{};
+};
+
+struct CalibrationTrial {
+  DOC("What it changed, as name=value; empty: the default.") std::vector<std::string> set{};
+  DOC("Tokens of the prompt read a second, median.") double prompt_tokens_per_s = 0;
+  DOC("Tokens generated a second, median.") double generated_tokens_per_s = 0;
+  DOC("Time of the workload relative to the default's: below 1 is faster.")
+  double relative_time = 0;
+  DOC("Memory of the worker, in bytes.") std::int64_t resident_bytes = 0;
+  DOC("What happened to it, in words: \"kept\", \"slower\", or why it failed.") std::string note{};
+};
+
+struct CalibrationResult {
+  DOC("Settings that won, as name=value; empty: the default is best.")
+  std::vector<std::string> chosen{};
+  DOC("Whether they were kept as the model's settings.") bool applied = false;
+  DOC("Prompt speed over the default's.") double prompt_gain = 1;
+  DOC("Generation speed over the default's.") double generation_gain = 1;
+  DOC("What was found, in one sentence.") std::string verdict{};
+  DOC("Whether the time limit ended the search.") bool out_of_time = false;
+  DOC("Every trial, in order.") std::vector<CalibrationTrial> trials{};
+};
+
+struct JobInfo {
+  DOC("Its id, such as \"job-12\"; never used again.") std::string id{};
+  DOC("What it does.") JobKind kind = JobKind::load;
+  DOC("Name of the model.") std::string model{};
+  DOC("Where it stands.") JobState state = JobState::queued;
+  DOC("How far it is.") JobProgress progress{};
+  DOC("When it was asked for: Unix time in milliseconds.") std::int64_t created_unix_ms = 0;
+  DOC("When it began: Unix time in milliseconds; absent: not yet.")
+  std::optional<std::int64_t> started_unix_ms{};
+  DOC("When it ended: Unix time in milliseconds; absent: not yet.")
+  std::optional<std::int64_t> ended_unix_ms{};
+  DOC("Why it failed; absent when it did not.") std::optional<ErrorInfo> error{};
+  DOC("With kind load, when completed.") std::optional<LoadResult> load{};
+  DOC("With kind benchmark, when completed.") std::optional<BenchmarkResult> benchmark{};
+  DOC("With kind calibration, when completed.") std::optional<CalibrationResult> calibration{};
+};
+
+struct JobList {
+  DOC("The jobs, newest first.") std::vector<JobInfo> jobs{};
+};
+
+}  // namespace ingle::protocol
