@@ -1,10 +1,14 @@
-// ModelHost: which text, embedding or reranking model has a worker, and who uses it. For now one
-// model is resident at a time; concurrent requests for others wait their turn, and a model in use
-// is never taken away. Lives on the loop; no method blocks.
+// ModelHost: which models have a worker, and who uses them. As many are resident as the ledger has
+// memory for; a model that does not fit waits until others may leave (resources/make_room.h), and a
+// model in use is never taken away, except when the whole machine is about to run out of memory.
+// Lives on the loop; no method blocks.
 //
-// A first request loads the model; the same model asked for by many is loaded once. A crash ends
-// the leases' requests with worker_crashed; the next request loads again, unless the model crashed
-// kCrashesMax times within kCrashWindow (then load_failed, until the window has passed).
+// A first request loads the model; the same model asked for by many is loaded once. A model has one
+// worker: a request with other settings replaces it. A crash ends the leases' requests with
+// worker_crashed; the next request loads again, unless the model crashed kCrashesMax times within
+// kCrashWindow (then load_failed, until the window has passed). A load that runs out of memory is
+// tried again with smaller settings, step by step. What was moved aside comes back when there is
+// room and nobody waits.
 #pragma once
 
 #include <filesystem>
@@ -26,12 +30,18 @@
 #include "platform/files.h"
 #include "platform/paths.h"
 #include "platform/process.h"
-#include "platform/system.h"
 #include "protocol/config.h"
 #include "protocol/events.h"
 #include "protocol/models.h"
+#include "protocol/resources.h"
+#include "resources/ledger.h"
+#include "resources/machine.h"
+#include "resources/make_room.h"
+#include "resources/measurements.h"
 
 namespace ingle::engines {
+
+class KvKeep;
 
 inline constexpr std::size_t kCrashesMax = 5;
 inline constexpr base::Seconds kCrashWindow{300};
@@ -41,6 +51,9 @@ struct LoadProgress {
   double share = 0;       // 0 to 1
   std::string message{};  // such as "waiting for 'tiny' to finish 2 requests" or "loading 40 %"
 };
+
+// Batch requests wait behind interactive ones, though no longer than the longest wait.
+enum class Priority { interactive, batch };
 
 // The right to use a ready worker; while it lives the model is busy and stays.
 class Lease {
@@ -64,6 +77,8 @@ struct AcquireOptions {
   base::CancelToken cancel{};
   std::vector<std::string> set{};            // setting overrides, name=value
   std::optional<base::Micros> keep_alive{};  // Micros::max(): never unload
+  std::optional<bool> pin{};                 // never move it aside; absent: as it is
+  Priority priority = Priority::interactive;
 };
 
 class ModelHost {
@@ -71,18 +86,26 @@ class ModelHost {
   virtual ~ModelHost() = default;
   // Waits until the model is ready. Errors: model_not_found (with near names), model_broken,
   // pending (catalogue still scanning and the model not seen yet), load_failed, worker_crashed,
-  // spawn_failed, overloaded (too many wait), invalid_argument (settings), cancelled,
-  // shutting_down.
+  // spawn_failed, out_of_memory (it cannot be run here, or pinned models leave no room),
+  // overloaded (too many wait, or the whole machine is short of memory), invalid_argument
+  // (settings), cancelled, shutting_down.
   virtual base::Task<base::Result<std::unique_ptr<Lease>>> acquire(std::string model,
                                                                    AcquireOptions options) = 0;
-  // What a load would do, without doing it.
+  // What a load would do now, without doing it. A model that does not fit is no error: the plan
+  // says so. Errors: those of acquire() about the model and the settings.
   virtual base::Task<base::Result<protocol::LoadPlan>> explain(std::string model,
-                                                                 std::vector<std::string> set) = 0;
-  // Ends the worker of this model (or all) once its requests have ended; returns when the memory is
-  // measured free. Errors: not_found (not loaded).
+                                                               std::vector<std::string> set) = 0;
+  // The same for a model that is not in the catalogue; its files are not looked at.
+  virtual base::Task<base::Result<protocol::LoadPlan>> can_run(catalog::ModelRecord model) = 0;
+  // Ends the worker of this model (or all) once its requests have ended, and keeps it from coming
+  // back by itself; returns when its process is gone. Errors: not_found (not loaded).
   virtual base::Task<base::Result<protocol::UnloadResult>> unload(
       std::optional<std::string> model) = 0;
   virtual protocol::ResidentList residents() const = 0;
+  // The machine and who holds what of it, now. Errors: io_error.
+  virtual base::Task<base::Result<protocol::SystemInfo>> describe_system() = 0;
+  // Loads these in the background, in this order, as far as they fit.
+  virtual void preload(std::vector<std::string> models) = 0;
   // Ends all workers now, and refuses new requests.
   virtual base::Task<void> shut_down() = 0;
 };
@@ -93,6 +116,10 @@ struct ModelHostOptions {
   protocol::TextConfig text{};
   base::Micros keep_alive{base::Seconds(300)};  // Micros::max(): never unload
   std::size_t waiters_max = 256;                // requests that wait for a model, over all models
+  resources::LedgerLimits memory{};
+  resources::QueuePolicy queue{};
+  bool put_back = true;
+  bool guard = true;
   std::string path_variable{};                  // PATH, where llama-server is looked for
   // The whole environment of workers, besides what the engine itself needs.
   std::vector<std::pair<std::string, std::string>> environment{};
@@ -106,10 +133,16 @@ struct ModelHostSeams {
   http::Client& client;
   platform::Files& files;
   std::function<base::Result<catalog::ModelRecord>(std::string_view name)> find;  // on the loop
-  std::function<base::Result<platform::MachineFacts>()> machine;                  // on a lane
-  // Each change of a worker's state or progress; runs on the loop and must not call back. May be
-  // empty.
-  std::function<void(const protocol::ModelEvent&)> on_event;
+  resources::Machine& machine;
+  resources::Measurements& measurements;
+  KvKeep& kv;
+  // Settings kept for a model (calibrated), name=value. May be empty.
+  std::function<std::vector<std::string>(std::string_view model)> kept_settings{};
+  // Each change of a worker's state or progress, each decision, each change of who waits; run on
+  // the loop and must not call back. May be empty.
+  std::function<void(const protocol::ModelEvent&)> on_event{};
+  std::function<void(const protocol::DecisionEvent&)> on_decision{};
+  std::function<void(const protocol::QueueEvent&)> on_queue{};
   base::Logger log;
 };
 
