@@ -8,9 +8,13 @@ namespace {
 constexpr char k001[] = {
 #embed "migrations/001_start.sql"
 };
+constexpr char k002[] = {
+#embed "migrations/002_memory.sql"
+};
 
 constexpr std::array kMigrations{
     Migration{1, {k001, sizeof(k001)}},
+    Migration{2, {k002, sizeof(k002)}},
 };
 
 }  // namespace

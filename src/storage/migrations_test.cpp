@@ -9,6 +9,7 @@
 #include <filesystem>
 
 #include "storage/keys.h"
+#include "storage/measurements_repository.h"
 #include "storage/models_repository.h"
 #include "storage/settings_repository.h"
 #include "storage/storage.h"
@@ -19,6 +20,9 @@ namespace {
 
 constexpr char kV001[] = {
 #embed "../../tests/golden/storage/v001.sql"
+    , 0};
+constexpr char kV002[] = {
+#embed "../../tests/golden/storage/v002.sql"
     , 0};
 
 void make_database(const std::filesystem::path& path, const char* dump) {
@@ -47,43 +51,68 @@ TEST(Migrations, OneTwoThreeTimesOpenedIsTheSame) {
   EXPECT_EQ(schema_of(*Connection::open(folder / "a.db").value()), first);
 }
 
-TEST(Migrations, FromVersion1) {
-  ingle::testing::TempFolder folder;
-  make_database(folder / "old.db", kV001);
-  auto opened = Connection::open(folder / "old.db");
-  ASSERT_TRUE(opened) << opened.error().text();
-  Connection& db = **opened;
-  EXPECT_EQ(db.query("pragma user_version")->at(0).at(0),
-            SqlValue(std::int64_t{migrations().back().version}));
+class OldDatabase : public ::testing::Test {
+ protected:
+  // Makes the file from its dump and opens it with today's code.
+  void open(const char* dump) {
+    make_database(folder_ / "old.db", dump);
+    auto opened = Connection::open(folder_ / "old.db");
+    ASSERT_TRUE(opened) << opened.error().text();
+    db_ = *std::move(opened);
+    EXPECT_EQ(db_->query("pragma user_version")->at(0).at(0),
+              SqlValue(std::int64_t{migrations().back().version}));
+  }
 
-  const auto keys = list_keys(db).value();
-  ASSERT_EQ(keys.size(), 1u);
-  EXPECT_EQ(keys[0].id, 3);
-  EXPECT_EQ(keys[0].name, "laptop");
-  EXPECT_EQ(keys[0].created_unix_ms, 1760000000000);
-  EXPECT_TRUE(key_matches(keys, "abc"));
+  void expect_rows_of_version_1() {
+    const auto keys = list_keys(*db_).value();
+    ASSERT_EQ(keys.size(), 1u);
+    EXPECT_EQ(keys[0].id, 3);
+    EXPECT_EQ(keys[0].name, "laptop");
+    EXPECT_EQ(keys[0].created_unix_ms, 1760000000000);
+    EXPECT_TRUE(key_matches(keys, "abc"));
+    const auto files = list_model_files(*db_).value();
+    ASSERT_EQ(files.size(), 1u);
+    EXPECT_EQ(files[0], (ModelFileRow{.path = "/m/\xf6.gguf",
+                                      .size_bytes = 4096,
+                                      .modified_ns = 1760000000123456789,
+                                      .inode = UINT64_MAX - 1,
+                                      .device = 7,
+                                      .model_id = "tiny",
+                                      .content = R"({"version":1})"}));
+    EXPECT_EQ(read_setting(*db_, "last_model").value(), "tiny");
+  }
 
-  const auto files = list_model_files(db).value();
-  ASSERT_EQ(files.size(), 1u);
-  EXPECT_EQ(files[0], (ModelFileRow{.path = "/m/\xf6.gguf",
-                                    .size_bytes = 4096,
-                                    .modified_ns = 1760000000123456789,
-                                    .inode = UINT64_MAX - 1,
-                                    .device = 7,
-                                    .model_id = "tiny",
-                                    .content = R"({"version":1})"}));
-  EXPECT_EQ(read_setting(db, "last_model").value(), "tiny");
+  void expect_todays_schema() {
+    auto fresh = Connection::open(folder_ / "fresh.db").value();
+    // SQLite keeps the words of each `create`; only their case may differ from the dump's.
+    const auto lower = [](std::vector<SqlRow> rows) {
+      for (auto& row : rows)
+        for (auto& value : row)
+          if (auto* text = std::get_if<std::string>(&value))
+            if (text->starts_with("create ")) text->replace(0, 7, "CREATE ");
+      return rows;
+    };
+    EXPECT_EQ(lower(schema_of(*db_)), lower(schema_of(*fresh)));
+  }
 
-  auto fresh = Connection::open(folder / "fresh.db").value();
-  // SQLite keeps the words of each `create`; only their case may differ from the dump's.
-  const auto lower = [](std::vector<SqlRow> rows) {
-    for (auto& row : rows)
-      for (auto& value : row)
-        if (auto* text = std::get_if<std::string>(&value))
-          if (text->starts_with("create ")) text->replace(0, 7, "CREATE ");
-    return rows;
-  };
-  EXPECT_EQ(lower(schema_of(db)), lower(schema_of(*fresh)));
+  ingle::testing::TempFolder folder_;
+  std::unique_ptr<Connection> db_;
+};
+
+TEST_F(OldDatabase, OfVersion1) {
+  ASSERT_NO_FATAL_FAILURE(open(kV001));
+  expect_rows_of_version_1();
+  expect_todays_schema();
+}
+
+TEST_F(OldDatabase, OfVersion2) {
+  ASSERT_NO_FATAL_FAILURE(open(kV002));
+  expect_rows_of_version_1();
+  EXPECT_EQ(load_measurements(*db_).value(),
+            (std::map<std::string, MeasurementRow>{
+                {"tiny parallel=4",
+                 {.bytes = {123'456'789, 5}, .load_us = 750'000, .unix_ms = 1760000000001}}}));
+  expect_todays_schema();
 }
 
 }  // namespace
