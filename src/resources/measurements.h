@@ -1,6 +1,7 @@
 // Measurements: what workers were measured to take and how long they took to load, by model, file,
 // settings and devices; so that the next prediction is right. Kept in memory and written behind
-// through `write` (the database, in the daemon). Bounded: the longest unused go. Loop thread.
+// through `write` (the database, in the daemon). Bounded: those measured longest ago go. Loop
+// thread.
 #pragma once
 
 #include <cstdint>
@@ -32,16 +33,19 @@ class Measurements {
   // What an earlier run of the daemon knew. Newer entries made since win.
   void load(std::map<std::string, Measurement> known);
   std::optional<Measurement> find(const std::string& key) const;
-  // Keeps the larger of known and new bytes when both are within 10 %, else the new ones.
+  // Keeps the larger of known and new bytes of each device when all are within 10 %, else the new
+  // ones; the load time is always the new one.
   void record(const std::string& key, Measurement measured);
 
  private:
+  void trim();
+
   Write write_;
   std::map<std::string, Measurement> entries_;
 };
 
-// What identifies a measurement: the model's file (id, size, time of change), the launch settings in
-// words, and the devices' names.
+// What identifies a measurement: the model's file (id, size, time of change), the launch settings
+// in words, and the devices' names.
 std::string measurement_key(std::string_view model, std::uint64_t file_bytes,
                             std::int64_t modified_unix_ms, const std::vector<std::string>& settings,
                             const std::vector<std::string>& devices);
