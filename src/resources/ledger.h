@@ -7,6 +7,9 @@
 //   its budget less what is held, and
 //   what is measured free, less the mapped files that workers need, less what is held and not yet
 //   resident, less the margin for the rest of the machine.
+//
+// Workers are best measured first and the machine read after: what a worker has taken since the
+// last reading counts as still to come until the next, so that nothing is counted as free twice.
 #pragma once
 
 #include <cstdint>
@@ -21,15 +24,20 @@
 namespace ingle::resources {
 
 struct LedgerLimits {
-  std::uint64_t ram_budget_bytes = 0;  // most that models may hold; 0: total less margin
-  std::uint64_t vram_budget_bytes = 0;
+  // Most that models may hold; 0: total less margin. More than that is cut to it.
+  std::uint64_t ram_budget_bytes = 0;
+  std::uint64_t vram_budget_bytes = 0;          // of each GPU
   std::uint64_t ram_margin_bytes = 1ull << 30;  // left to the rest of the machine
   std::uint64_t vram_margin_bytes = 512ull << 20;
 };
 
 class Ledger {
  public:
-  using Id = std::uint64_t;  // never used again
+  using Id = std::uint64_t;  // never used again; an id that was released holds nothing
+
+  // More than any machine has. What is larger (a broken file, a broken driver) is cut to it, so
+  // that sums stay exact.
+  static constexpr std::uint64_t kBytesMax = 1ull << 52;
 
   explicit Ledger(LedgerLimits limits) : limits_(limits) {}
 
@@ -42,8 +50,9 @@ class Ledger {
   Id reserve(std::string owner, Footprint predicted);
   // Its worker was started.
   void commit(Id id);
-  // What its worker uses now, by device (missing devices: nothing). `settled`: it is loaded, so
-  // that from now on the largest measurement counts and the prediction no more.
+  // What its worker uses now, by device. Devices that are missing cannot be measured: there the
+  // prediction stands. `settled`: it is loaded, so that from now on the largest measurement counts
+  // and the prediction no more; it stays settled.
   void measure(Id id, std::vector<Usage> usage, bool settled);
   void release(Id id);
 
@@ -56,7 +65,8 @@ class Ledger {
   // The same if these reservations were released.
   std::uint64_t available_without(std::size_t device, std::span<const Id> released) const;
   bool fits(const Footprint& footprint, std::span<const Id> released = {}) const;
-  // Bytes by which a worker is over what was predicted for it; 0 when it is not.
+  // Bytes by which a worker is over what was predicted for it, now, over all devices; 0 when it is
+  // not.
   std::uint64_t over_prediction(Id id) const;
   bool empty() const { return reservations_.empty(); }
 
@@ -68,11 +78,17 @@ class Ledger {
     std::string owner{};
     Footprint predicted{};
     protocol::ReservationState state = protocol::ReservationState::predicted;
-    bool settled = false;
-    std::vector<Usage> usage{};           // newest
-    std::vector<std::uint64_t> peak{};    // largest measured since it is settled, by device
+    std::vector<Usage> usage{};               // newest
+    std::vector<std::uint64_t> peak_bytes{};  // largest measured since it is settled, by device
+    std::vector<std::uint64_t> private_at_read{};  // private_bytes() at the last read(), by device
   };
-  std::uint64_t held(const Reservation& reservation, std::size_t device) const;
+  static std::uint64_t held(const Reservation& reservation, std::size_t device);
+  // What a worker has taken out of the free bytes for itself: all but pages of files.
+  static std::uint64_t private_bytes(const Reservation& reservation, std::size_t device);
+  static std::uint64_t resident(const Reservation& reservation, std::size_t device);
+  std::uint64_t margin(std::size_t device) const;
+  // Most that models may hold on a device with what others use now. May be negative.
+  std::int64_t ceiling(std::size_t device) const;
   // May be negative: more is held or used than there is.
   std::int64_t balance(std::size_t device) const;
 
