@@ -11,10 +11,14 @@ constexpr char k001[] = {
 constexpr char k002[] = {
 #embed "migrations/002_memory.sql"
 };
+constexpr char k003[] = {
+#embed "migrations/003_jobs.sql"
+};
 
 constexpr std::array kMigrations{
     Migration{1, {k001, sizeof(k001)}},
     Migration{2, {k002, sizeof(k002)}},
+    Migration{3, {k003, sizeof(k003)}},
 };
 
 }  // namespace

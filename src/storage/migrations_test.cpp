@@ -8,6 +8,7 @@
 
 #include <filesystem>
 
+#include "storage/jobs_repository.h"
 #include "storage/keys.h"
 #include "storage/measurements_repository.h"
 #include "storage/models_repository.h"
@@ -23,6 +24,9 @@ constexpr char kV001[] = {
     , 0};
 constexpr char kV002[] = {
 #embed "../../tests/golden/storage/v002.sql"
+    , 0};
+constexpr char kV003[] = {
+#embed "../../tests/golden/storage/v003.sql"
     , 0};
 
 void make_database(const std::filesystem::path& path, const char* dump) {
@@ -82,6 +86,13 @@ class OldDatabase : public ::testing::Test {
     EXPECT_EQ(read_setting(*db_, "last_model").value(), "tiny");
   }
 
+  void expect_rows_of_version_2() {
+    EXPECT_EQ(load_measurements(*db_).value(),
+              (std::map<std::string, MeasurementRow>{
+                  {"tiny parallel=4",
+                   {.bytes = {123'456'789, 5}, .load_us = 750'000, .unix_ms = 1760000000001}}}));
+  }
+
   void expect_todays_schema() {
     auto fresh = Connection::open(folder_ / "fresh.db").value();
     // SQLite keeps the words of each `create`; only their case may differ from the dump's.
@@ -108,10 +119,23 @@ TEST_F(OldDatabase, OfVersion1) {
 TEST_F(OldDatabase, OfVersion2) {
   ASSERT_NO_FATAL_FAILURE(open(kV002));
   expect_rows_of_version_1();
-  EXPECT_EQ(load_measurements(*db_).value(),
-            (std::map<std::string, MeasurementRow>{
-                {"tiny parallel=4",
-                 {.bytes = {123'456'789, 5}, .load_us = 750'000, .unix_ms = 1760000000001}}}));
+  expect_rows_of_version_2();
+  expect_todays_schema();
+}
+
+TEST_F(OldDatabase, OfVersion3) {
+  ASSERT_NO_FATAL_FAILURE(open(kV003));
+  expect_rows_of_version_1();
+  expect_rows_of_version_2();
+  EXPECT_EQ(find_job(*db_, 12).value(), (JobRow{.number = 12,
+                                                .kind = "load",
+                                                .model = "tiny",
+                                                .state = "completed",
+                                                .created_unix_ms = 1760000000002,
+                                                .ended_unix_ms = 1760000000003,
+                                                .content = R"({"id":"job-12"})"}));
+  EXPECT_EQ(list_job_timings(*db_, {"load", "tiny", 4096}).value(),
+            (std::vector<StageTiming>{{"loading", 0, 750}}));
   expect_todays_schema();
 }
 
