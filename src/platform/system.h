@@ -17,7 +17,7 @@ struct MachineFacts {
   int cores_logical = 1;  // that this process may use (affinity, cgroup quota)
   int cores_physical = 1;
   std::uint64_t ram_bytes_total = 0;
-  std::uint64_t ram_bytes_available = 0;  // MemAvailable, capped by the cgroup's limit
+  std::uint64_t ram_bytes_available = 0;  // when it was read; see memory.h
   std::string cpu_name{};
   bool has_gpu = false;  // a device node of a GPU driver is there; what it can is not asked
   bool has_avx2 = false;

@@ -4,60 +4,22 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <filesystem>
 #include <format>
-#include <fstream>
 #include <optional>
 #include <set>
 #include <sstream>
 #include <vector>
 
+#include "platform/cgroup.h"
+#include "platform/kernel_file.h"
+#include "platform/memory.h"
 #include "platform/system.h"
 
 namespace ingle::platform {
 namespace {
 
 namespace fs = std::filesystem;
-
-// Kernel files are short; whatever is longer is not one of them.
-constexpr std::size_t kKernelFileMax = 1 << 20;
-
-// Empty when it cannot be read.
-std::string read_kernel_file(const fs::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  std::string out;
-  std::array<char, 4096> step{};
-  while (in && out.size() < kKernelFileMax) {
-    in.read(step.data(), step.size());
-    out.append(step.data(), static_cast<std::size_t>(in.gcount()));
-  }
-  return out;
-}
-
-std::string trimmed(std::string text) {
-  text.erase(text.find_last_not_of(" \n\t") + 1);
-  text.erase(0, text.find_first_not_of(" \n\t"));
-  return text;
-}
-
-std::optional<std::uint64_t> to_number(std::string_view text) {
-  std::uint64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{}) return std::nullopt;
-  return value;
-}
-
-// The value behind `key` in "key<separator> value" lines.
-std::string value_of(const std::string& text, std::string_view key, char separator) {
-  std::istringstream lines(text);
-  for (std::string line; std::getline(lines, line);) {
-    const auto at = line.find(separator);
-    if (at == std::string::npos || trimmed(line.substr(0, at)) != key) continue;
-    return trimmed(line.substr(at + 1));
-  }
-  return {};
-}
 
 std::vector<int> usable_cpus() {
   std::vector<cpu_set_t> sets(16);  // 16384 processors
@@ -80,80 +42,31 @@ int count_physical(const fs::path& root, const std::vector<int>& cpus) {
   return static_cast<int>(cores.size());
 }
 
-// What the process's cgroup (version 2) and those above it allow.
-struct CgroupLimits {
-  std::optional<double> cpus{};
-  std::optional<std::uint64_t> memory_bytes_max{};
-  std::optional<std::uint64_t> memory_bytes_free{};
-};
-
-template <class T>
-void lower(std::optional<T>& limit, T value) {
-  if (!limit || value < *limit) limit = value;
-}
-
-void apply_cgroup(const fs::path& folder, CgroupLimits& limits) {
-  std::istringstream quota(read_kernel_file(folder / "cpu.max"));  // "max 100000", "150000 100000"
-  double used_us = 0;
-  double period_us = 0;
-  if (quota >> used_us >> period_us && period_us > 0) lower(limits.cpus, used_us / period_us);
-
-  const auto memory_max = to_number(read_kernel_file(folder / "memory.max"));  // "max" is none
-  if (!memory_max) return;
-  lower(limits.memory_bytes_max, *memory_max);
-  const auto current = to_number(read_kernel_file(folder / "memory.current")).value_or(0);
-  // The page cache is given back when memory is asked for.
-  const auto cached =
-      to_number(value_of(read_kernel_file(folder / "memory.stat"), "inactive_file", ' '))
-          .value_or(0);
-  const auto used = current - std::min(current, cached);
-  lower(limits.memory_bytes_free, *memory_max - std::min(*memory_max, used));
-}
-
-CgroupLimits read_cgroup(const fs::path& root) {
-  CgroupLimits limits;
-  const auto mount = root / "sys/fs/cgroup";
-  std::istringstream lines(read_kernel_file(root / "proc/self/cgroup"));
-  for (std::string line; std::getline(lines, line);) {
-    if (!line.starts_with("0::/")) continue;
-    fs::path inside = fs::path(line.substr(4)).lexically_normal();
-    if (inside.native().starts_with("..")) inside.clear();  // above the container's own root
-    apply_cgroup(mount, limits);
-    fs::path folder = mount;
-    for (const auto& part : inside) {
-      if (part == "." || part.empty()) continue;
-      folder /= part;
-      apply_cgroup(folder, limits);
-    }
+// Cores that the process's cgroups (version 2) allow; nothing: all.
+std::optional<double> cpu_quota(const fs::path& root) {
+  std::optional<double> least;
+  for (const auto& folder : own_cgroup_v2(root).folders) {
+    std::istringstream quota(read_kernel_file(folder / "cpu.max"));  // "max 100000"
+    double used_us = 0;
+    double period_us = 0;
+    if (quota >> used_us >> period_us && period_us > 0)
+      least = std::min(least.value_or(used_us / period_us), used_us / period_us);
   }
-  return limits;
+  return least;
 }
 
 }  // namespace
 
 base::Result<MachineFacts> read_machine(const fs::path& root) {
-  const auto memory = read_kernel_file(root / "proc/meminfo");
-  const auto kibibytes = [&](std::string_view key) {
-    return to_number(value_of(memory, key, ':')).value_or(0) * 1024;
-  };
-  MachineFacts facts{.ram_bytes_total = kibibytes("MemTotal"),
-                     .ram_bytes_available = kibibytes("MemAvailable")};
-  if (facts.ram_bytes_total == 0)
-    return base::fail(base::ErrorCode::io_error,
-                      std::format("cannot tell how much memory there is: {} is not readable "
-                                  "(is /proc mounted?)",
-                                  (root / "proc/meminfo").native()));
-  const auto limits = read_cgroup(root);
-  if (limits.memory_bytes_max)
-    facts.ram_bytes_total = std::min(facts.ram_bytes_total, *limits.memory_bytes_max);
-  if (limits.memory_bytes_free)
-    facts.ram_bytes_available = std::min(facts.ram_bytes_available, *limits.memory_bytes_free);
-
+  TRY_ASSIGN(const auto memory, read_host_memory(root));
+  MachineFacts facts{.ram_bytes_total = memory.total_bytes,
+                     .ram_bytes_available = memory.available_bytes};
   const auto cpus = usable_cpus();
   facts.cores_logical = static_cast<int>(cpus.size());
-  if (limits.cpus)  // rounded down: a thread too many is throttled with all the others
+  if (const auto quota = cpu_quota(root))
+    // Rounded down: a thread too many is throttled with all the others.
     facts.cores_logical =
-        std::clamp(static_cast<int>(std::min(*limits.cpus, 1e6)), 1, facts.cores_logical);
+        std::clamp(static_cast<int>(std::min(*quota, 1e6)), 1, facts.cores_logical);
   facts.cores_physical = std::min(count_physical(root, cpus), facts.cores_logical);
 
   constexpr std::array kGpuNodes{"dev/nvidia0", "dev/kfd", "dev/dri/renderD128"};
