@@ -62,7 +62,10 @@ class Ledger {
   std::uint64_t held(Id id, std::size_t device) const;
   std::uint64_t committed(std::size_t device) const;  // over all reservations
   std::uint64_t available(std::size_t device) const;
-  // The same if these reservations were released.
+  // available(), but negative where more is held or used than there is: what has to come back
+  // before anything is available at all.
+  std::int64_t balance(std::size_t device) const;
+  // What would be available if these reservations were released.
   std::uint64_t available_without(std::size_t device, std::span<const Id> released) const;
   bool fits(const Footprint& footprint, std::span<const Id> released = {}) const;
   // Bytes by which a worker is over what was predicted for it, now, over all devices; 0 when it is
@@ -89,9 +92,6 @@ class Ledger {
   std::uint64_t margin(std::size_t device) const;
   // Most that models may hold on a device with what others use now. May be negative.
   std::int64_t ceiling(std::size_t device) const;
-  // May be negative: more is held or used than there is.
-  std::int64_t balance(std::size_t device) const;
-
   const LedgerLimits limits_;
   Readings readings_;
   std::map<Id, Reservation> reservations_;

@@ -97,6 +97,7 @@ TEST(Ledger, MappedWeightsAreNotFreeAlthoughTheKernelSaysSo) {
 TEST(Ledger, WhatWasTakenSinceTheLastReadingIsNotFreeTwice) {
   auto ledger = ledger_with(machine(800));  // others have 200
   const auto id = ledger.reserve("a", on_host(300));
+  ledger.read(machine(800));
   ledger.measure(id, {{.resident_bytes = 300}}, true);  // the reading is older
   EXPECT_EQ(ledger.available(kHost), 490u);
   ledger.read(machine(500));
