@@ -21,4 +21,8 @@ class Machine {
   virtual base::Task<base::Result<platform::MachineFacts>> facts() = 0;
 };
 
+// Processor, cores, swap, control group and notes; the devices and who holds them are the ledger's.
+protocol::SystemInfo describe_machine(const platform::MachineFacts& facts,
+                                      const Readings& readings);
+
 }  // namespace ingle::resources
