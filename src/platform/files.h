@@ -19,6 +19,7 @@ namespace ingle::platform {
 struct FileInfo {
   std::filesystem::path path;  // as found; links are followed for the rest
   bool is_folder = false;
+  bool is_file = false;  // a regular one
   std::uint64_t size_bytes = 0;
   std::int64_t modified_ns = 0;  // since the epoch
   std::uint64_t inode = 0;
@@ -41,10 +42,20 @@ class Files {
   // sockets, pipes and devices. Errors: limit_exceeded (more than `entries_max`).
   virtual base::Result<std::vector<FileInfo>> list(const std::filesystem::path& folder,
                                                    std::size_t entries_max) const = 0;
+  // Everything in one folder as it is, sorted by name: a link is not followed (and is neither file
+  // nor folder), and sockets, pipes and devices are listed too. For folders that workers write in.
+  // Errors: limit_exceeded (more than `entries_max`).
+  virtual base::Result<std::vector<FileInfo>> list_as_is(const std::filesystem::path& folder,
+                                                         std::size_t entries_max) const = 0;
   // Makes the folder and its parents, private to the user. Fine when it is there.
   virtual base::Status make_folder(const std::filesystem::path& folder) = 0;
   // Removes a file (not a folder). Fine when it is not there.
   virtual base::Status remove(const std::filesystem::path& path) = 0;
+  // Removes whatever is there: a file, a link (not what it points to), or a folder with everything
+  // in it. Fine when it is not there.
+  virtual base::Status remove_tree(const std::filesystem::path& path) = 0;
+  // What the file system of this folder has free for us.
+  virtual base::Result<std::uint64_t> free_bytes(const std::filesystem::path& folder) const = 0;
 };
 
 std::unique_ptr<Files> create_files();

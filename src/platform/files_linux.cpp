@@ -1,6 +1,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -30,6 +31,7 @@ std::unexpected<base::Error> fail_errno(std::string_view verb, const fs::path& p
 FileInfo to_info(fs::path path, const struct stat& facts) {
   return {.path = std::move(path),
           .is_folder = S_ISDIR(facts.st_mode),
+          .is_file = S_ISREG(facts.st_mode),
           .size_bytes = static_cast<std::uint64_t>(facts.st_size),
           .modified_ns = facts.st_mtim.tv_sec * 1'000'000'000 + facts.st_mtim.tv_nsec,
           .inode = facts.st_ino,
@@ -55,6 +57,37 @@ base::Status sync_folder(const fs::path& folder) {
   return {};
 }
 
+enum class Links { follow, as_they_are };
+
+base::Result<std::vector<FileInfo>> list_folder(const fs::path& folder, std::size_t entries_max,
+                                                Links links) {
+  const bool follow = links == Links::follow;
+  const std::unique_ptr<DIR, int (*)(DIR*)> opened(::opendir(folder.c_str()), ::closedir);
+  if (!opened) return fail_errno("list", folder);
+  std::vector<FileInfo> out;
+  while (true) {
+    errno = 0;
+    const dirent* entry = ::readdir(opened.get());
+    if (entry == nullptr && errno != 0) return fail_errno("list", folder);
+    if (entry == nullptr) break;
+    const std::string_view name = entry->d_name;
+    if (name == "." || name == "..") continue;
+    struct stat facts{};
+    // A broken link, or a file that went away meanwhile, is no entry.
+    if (::fstatat(::dirfd(opened.get()), entry->d_name, &facts, follow ? 0 : AT_SYMLINK_NOFOLLOW) !=
+        0)
+      continue;
+    if (follow && !S_ISREG(facts.st_mode) && !S_ISDIR(facts.st_mode)) continue;
+    if (out.size() == entries_max)
+      return base::fail(
+          base::ErrorCode::limit_exceeded,
+          std::format("the folder {} has more than {} entries", folder.native(), entries_max));
+    out.push_back(to_info(folder / name, facts));
+  }
+  std::ranges::sort(out, {}, &FileInfo::path);
+  return out;
+}
+
 class LinuxFiles final : public Files {
  public:
   base::Result<std::string> read(const fs::path& path, std::uint64_t size_max) const override;
@@ -62,8 +95,12 @@ class LinuxFiles final : public Files {
   base::Result<FileInfo> info(const fs::path& path) const override;
   base::Result<std::vector<FileInfo>> list(const fs::path& folder,
                                            std::size_t entries_max) const override;
+  base::Result<std::vector<FileInfo>> list_as_is(const fs::path& folder,
+                                                 std::size_t entries_max) const override;
   base::Status make_folder(const fs::path& folder) override;
   base::Status remove(const fs::path& path) override;
+  base::Status remove_tree(const fs::path& path) override;
+  base::Result<std::uint64_t> free_bytes(const fs::path& folder) const override;
 };
 
 base::Result<std::string> LinuxFiles::read(const fs::path& path, std::uint64_t size_max) const {
@@ -128,28 +165,12 @@ base::Result<FileInfo> LinuxFiles::info(const fs::path& path) const {
 
 base::Result<std::vector<FileInfo>> LinuxFiles::list(const fs::path& folder,
                                                      std::size_t entries_max) const {
-  const std::unique_ptr<DIR, int (*)(DIR*)> opened(::opendir(folder.c_str()), ::closedir);
-  if (!opened) return fail_errno("list", folder);
-  std::vector<FileInfo> out;
-  while (true) {
-    errno = 0;
-    const dirent* entry = ::readdir(opened.get());
-    if (entry == nullptr && errno != 0) return fail_errno("list", folder);
-    if (entry == nullptr) break;
-    const std::string_view name = entry->d_name;
-    if (name == "." || name == "..") continue;
-    struct stat facts{};
-    // A broken link, or a file that went away meanwhile, is no entry.
-    if (::fstatat(::dirfd(opened.get()), entry->d_name, &facts, 0) != 0) continue;
-    if (!S_ISREG(facts.st_mode) && !S_ISDIR(facts.st_mode)) continue;
-    if (out.size() == entries_max)
-      return base::fail(
-          base::ErrorCode::limit_exceeded,
-          std::format("the folder {} has more than {} entries", folder.native(), entries_max));
-    out.push_back(to_info(folder / name, facts));
-  }
-  std::ranges::sort(out, {}, &FileInfo::path);
-  return out;
+  return list_folder(folder, entries_max, Links::follow);
+}
+
+base::Result<std::vector<FileInfo>> LinuxFiles::list_as_is(const fs::path& folder,
+                                                           std::size_t entries_max) const {
+  return list_folder(folder, entries_max, Links::as_they_are);
 }
 
 base::Status LinuxFiles::make_folder(const fs::path& folder) {
@@ -175,6 +196,20 @@ base::Status LinuxFiles::make_folder(const fs::path& folder) {
 base::Status LinuxFiles::remove(const fs::path& path) {
   if (::unlink(path.c_str()) != 0 && errno != ENOENT) return fail_errno("remove", path);
   return {};
+}
+
+base::Status LinuxFiles::remove_tree(const fs::path& path) {
+  std::error_code error;
+  fs::remove_all(path, error);
+  if (error) return base::fail(file_error(error.value(), "remove", path));
+  return {};
+}
+
+base::Result<std::uint64_t> LinuxFiles::free_bytes(const fs::path& folder) const {
+  struct statvfs facts{};
+  if (::statvfs(folder.c_str(), &facts) != 0)
+    return fail_errno("look at the free space of", folder);
+  return static_cast<std::uint64_t>(facts.f_bavail) * facts.f_frsize;
 }
 
 }  // namespace

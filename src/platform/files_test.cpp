@@ -124,6 +124,42 @@ TEST_F(FilesTest, lists_files_and_folders_by_name) {
   EXPECT_EQ(files_->info(folder_ / "none").error().code, ErrorCode::not_found);
 }
 
+TEST_F(FilesTest, lists_a_strangers_folder_as_it_is) {
+  folder_.write("out/secret", "abc");
+  folder_.write("in/file", "ab");
+  std::filesystem::create_directory(folder_ / "in/folder");
+  ASSERT_EQ(::symlink((folder_ / "out/secret").c_str(), (folder_ / "in/link").c_str()), 0);
+  ASSERT_EQ(::symlink("nowhere", (folder_ / "in/broken").c_str()), 0);
+  ASSERT_EQ(::mkfifo((folder_ / "in/pipe").c_str(), 0600), 0);
+  const auto listed = files_->list_as_is(folder_ / "in", 5);
+  ASSERT_TRUE(listed);
+  ASSERT_EQ(listed->size(), 5U);
+  for (const auto& entry : *listed) {
+    const auto name = entry.path.filename().native();
+    EXPECT_EQ(entry.is_file, name == "file") << name;
+    EXPECT_EQ(entry.is_folder, name == "folder") << name;
+  }
+  EXPECT_EQ(files_->list_as_is(folder_ / "in", 4).error().code, ErrorCode::limit_exceeded);
+}
+
+TEST_F(FilesTest, removes_a_tree_and_nothing_that_its_links_point_to) {
+  folder_.write("out/kept", "abc");
+  folder_.write("in/a/b/c", "x");
+  std::filesystem::create_directory_symlink(folder_ / "out", folder_ / "in/link");
+  ASSERT_TRUE(files_->remove_tree(folder_ / "in"));
+  EXPECT_EQ(names(), std::vector<std::string>{"out"});
+  EXPECT_TRUE(files_->read(folder_ / "out/kept", kPlenty));
+  EXPECT_TRUE(files_->remove_tree(folder_ / "in")) << "it is gone already";
+  std::filesystem::create_directory_symlink(folder_ / "out", folder_ / "link");
+  ASSERT_TRUE(files_->remove_tree(folder_ / "link"));
+  EXPECT_TRUE(files_->read(folder_ / "out/kept", kPlenty));
+}
+
+TEST_F(FilesTest, knows_the_free_space) {
+  EXPECT_GT(files_->free_bytes(folder_.path()).value_or(0), 0U);
+  EXPECT_EQ(files_->free_bytes(folder_ / "none").error().code, ErrorCode::not_found);
+}
+
 TEST_F(FilesTest, makes_folders_private_and_removes_files) {
   ASSERT_TRUE(files_->make_folder(folder_ / "a/b/c"));
   ASSERT_TRUE(files_->make_folder(folder_ / "a/b/c"));

@@ -14,6 +14,11 @@ void FakeFiles::mend() {
   faults_.clear();
 }
 
+void FakeFiles::set_free_bytes(std::optional<std::uint64_t> bytes) {
+  std::lock_guard lock(mutex_);
+  free_bytes_ = bytes;
+}
+
 std::size_t FakeFiles::struck() const {
   std::lock_guard lock(mutex_);
   return struck_;
@@ -55,6 +60,12 @@ base::Result<std::vector<platform::FileInfo>> FakeFiles::list(const std::filesys
   return real_->list(folder, entries_max);
 }
 
+base::Result<std::vector<platform::FileInfo>> FakeFiles::list_as_is(
+    const std::filesystem::path& folder, std::size_t entries_max) const {
+  TRY(strike(FileOperation::list, folder));
+  return real_->list_as_is(folder, entries_max);
+}
+
 base::Status FakeFiles::make_folder(const std::filesystem::path& folder) {
   TRY(strike(FileOperation::make_folder, folder));
   return real_->make_folder(folder);
@@ -63,6 +74,19 @@ base::Status FakeFiles::make_folder(const std::filesystem::path& folder) {
 base::Status FakeFiles::remove(const std::filesystem::path& path) {
   TRY(strike(FileOperation::remove, path));
   return real_->remove(path);
+}
+
+base::Status FakeFiles::remove_tree(const std::filesystem::path& path) {
+  TRY(strike(FileOperation::remove, path));
+  return real_->remove_tree(path);
+}
+
+base::Result<std::uint64_t> FakeFiles::free_bytes(const std::filesystem::path& folder) const {
+  {
+    std::lock_guard lock(mutex_);
+    if (free_bytes_) return *free_bytes_;
+  }
+  return real_->free_bytes(folder);
 }
 
 }  // namespace ingle::testing

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,8 @@ class FakeFiles final : public platform::Files {
   void inject(FileFault fault);
   // Forgets all faults: the disk has room again.
   void mend();
+  // What free_bytes() says from now on; nothing: the truth.
+  void set_free_bytes(std::optional<std::uint64_t> bytes);
   // How many calls faults have struck.
   std::size_t struck() const;
 
@@ -40,16 +43,21 @@ class FakeFiles final : public platform::Files {
   base::Result<platform::FileInfo> info(const std::filesystem::path& path) const override;
   base::Result<std::vector<platform::FileInfo>> list(const std::filesystem::path& folder,
                                                      std::size_t entries_max) const override;
+  base::Result<std::vector<platform::FileInfo>> list_as_is(const std::filesystem::path& folder,
+                                                           std::size_t entries_max) const override;
   base::Status make_folder(const std::filesystem::path& folder) override;
   base::Status remove(const std::filesystem::path& path) override;
+  base::Status remove_tree(const std::filesystem::path& path) override;
+  base::Result<std::uint64_t> free_bytes(const std::filesystem::path& folder) const override;
 
  private:
   base::Status strike(FileOperation operation, const std::filesystem::path& path) const;
 
   const std::unique_ptr<platform::Files> real_;
-  mutable std::mutex mutex_;  // guards the two below: Files may be called from every lane
+  mutable std::mutex mutex_;  // guards all below: Files may be called from every lane
   mutable std::vector<FileFault> faults_;
   mutable std::size_t struck_ = 0;
+  std::optional<std::uint64_t> free_bytes_;
 };
 
 }  // namespace ingle::testing
