@@ -17,12 +17,16 @@ using gguf_writer::SampleOptions;
 
 constexpr std::string_view kUsage =
     R"(usage: ingle-make-gguf [PRESET] --out FILE [OPTIONS]
-  PRESET             tiny (default), tiny-qwen2, embedding, reranker, bench150m, vocab150k
-  --arch NAME        llama, qwen2, bert, reranker
+  PRESET             tiny (default), tiny-qwen2, embedding, reranker, bench150m, vocab150k;
+                     of about 100 MB: mem-dense, mem-gqa, mem-swa, mem-moe, mem-recurrent
+  --arch NAME        llama, qwen2, gemma3, qwen3moe, mamba, bert, reranker
   --layers N         --embd N (a multiple of the head length)   --ffn N   --head N
   --vocab N          at least so many tokens (filler makes up the rest)
   --ctx N            trained context, in tokens
-  --type TYPE        f32, f16, q8_0
+  --type TYPE        f32, f16, q8_0, q4_0, q4_k
+  --window N         of gemma3, in tokens   --experts N, --experts-used N   of qwen3moe
+  --rows WHICH       all, or repeated: a few come again, so that gigabytes are made in seconds
+  --size MB          scales the lengths above, so that the file has about so many megabytes
   --seed N           the same options and seed, the same bytes
   --name TEXT        general.name
 )";
@@ -44,21 +48,39 @@ base::Status set_number(std::uint32_t& field, std::string_view text) {
 
 base::Status set_architecture(SampleOptions& options, std::string_view text) {
   static const std::map<std::string_view, Architecture> kNames{
-      {"llama", Architecture::llama},
-      {"qwen2", Architecture::qwen2},
-      {"bert", Architecture::bert},
+      {"llama", Architecture::llama},      {"qwen2", Architecture::qwen2},
+      {"gemma3", Architecture::gemma3},    {"qwen3moe", Architecture::qwen3moe},
+      {"mamba", Architecture::mamba},      {"bert", Architecture::bert},
       {"reranker", Architecture::reranker}};
   const auto found = kNames.find(text);
   if (found == kNames.end())
     return base::fail(base::ErrorCode::invalid_argument,
-                      std::format("no architecture '{}': use llama, qwen2, bert, reranker", text));
+                      std::format("no architecture '{}': see --arch in --help", text));
   options.architecture = found->second;
   return {};
 }
 
-base::Status apply(SampleOptions& options, std::string& out, std::string_view flag,
+base::Status set_rows(SampleOptions& options, std::string_view text) {
+  if (text != "all" && text != "repeated")
+    return base::fail(base::ErrorCode::invalid_argument,
+                      std::format("'{}' is neither 'all' nor 'repeated'", text));
+  options.rows = text == "all" ? gguf_writer::Rows::all : gguf_writer::Rows::repeated;
+  return {};
+}
+
+struct Target {
+  std::string path{};
+  std::uint32_t megabytes = 0;  // 0: as large as the options make it
+};
+
+base::Status apply(SampleOptions& options, Target& target, std::string_view flag,
                    std::string_view value) {
-  if (flag == "--out") return out = value, base::Status{};
+  if (flag == "--out") return target.path = value, base::Status{};
+  if (flag == "--size") return set_number(target.megabytes, value);
+  if (flag == "--window") return set_number(options.window_tokens, value);
+  if (flag == "--experts") return set_number(options.experts, value);
+  if (flag == "--experts-used") return set_number(options.experts_used, value);
+  if (flag == "--rows") return set_rows(options, value);
   if (flag == "--name") return options.name = value, base::Status{};
   if (flag == "--arch") return set_architecture(options, value);
   if (flag == "--layers") return set_number(options.layers, value);
@@ -85,16 +107,20 @@ base::Status run(std::span<char*> arguments) {
     arguments = arguments.subspan(1);
   }
   TRY_ASSIGN(auto options, gguf_writer::preset(preset));
-  std::string out;
+  Target target;
   for (; arguments.size() >= 2; arguments = arguments.subspan(2))
-    TRY(apply(options, out, arguments[0], arguments[1]));
+    TRY(apply(options, target, arguments[0], arguments[1]));
   if (!arguments.empty())
     return base::fail(base::ErrorCode::invalid_argument,
                       std::format("'{}' needs a value", arguments.front()));
-  if (out.empty()) return base::fail(base::ErrorCode::invalid_argument, "--out FILE is missing");
+  if (target.path.empty())
+    return base::fail(base::ErrorCode::invalid_argument, "--out FILE is missing");
+  if (target.megabytes != 0) {
+    TRY_ASSIGN(options, gguf_writer::scaled_to(options, 1'000'000ull * target.megabytes));
+  }
   TRY_ASSIGN(const auto model, gguf_writer::make_sample(options));
-  TRY(model.write(out));
-  std::println("{}: {:.1f} million parameters", out,
+  TRY(model.write(target.path));
+  std::println("{}: {:.1f} million parameters", target.path,
                static_cast<double>(model.parameter_count()) / 1e6);
   return {};
 }

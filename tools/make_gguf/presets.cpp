@@ -6,6 +6,22 @@
 namespace ingle::gguf_writer {
 namespace {
 
+SampleOptions memory_preset(std::string name, Architecture architecture,
+                            std::uint32_t heads_per_kv_head, std::uint32_t layers,
+                            std::uint32_t feed_forward_length) {
+  return {.name = std::move(name),
+          .architecture = architecture,
+          .layers = layers,
+          .embedding_length = 512,
+          .head_length = 64,
+          .heads_per_kv_head = heads_per_kv_head,
+          .feed_forward_length = feed_forward_length,
+          .vocabulary_size_min = 32'000,
+          .context_tokens = 32'768,
+          .type = TensorType::q8_0,
+          .rows = Rows::repeated};
+}
+
 const std::array kPresets{
     // About 2 MB each, for tests.
     SampleOptions{.name = "tiny"},
@@ -31,6 +47,12 @@ const std::array kPresets{
                   .feed_forward_length = 32,
                   .vocabulary_size_min = 150'000,
                   .type = TensorType::q8_0},
+    // The shapes whose memory differs, of about 100 MB each; the tool's --size makes them larger.
+    memory_preset("mem-dense", Architecture::llama, 1, 16, 1536),
+    memory_preset("mem-gqa", Architecture::qwen2, 8, 20, 1536),
+    memory_preset("mem-swa", Architecture::gemma3, 2, 18, 1536),
+    memory_preset("mem-moe", Architecture::qwen3moe, 4, 8, 512),
+    memory_preset("mem-recurrent", Architecture::mamba, 1, 30, 512),
 };
 
 }  // namespace

@@ -25,15 +25,22 @@ namespace ingle::gguf_writer {
 enum class Architecture {
   llama,
   qwen2,
+  gemma3,    // five layers of six attend to a window
+  qwen3moe,  // mixture of experts
+  mamba,     // recurrent
   bert,      // embeddings: mean pooling, not causal
   reranker,  // bert with rank pooling and a classifier
 };
+
+// Whether each row of the largest matrices is made anew (the text is then as the seed has it), or
+// a few come again and again: gigabytes in seconds.
+enum class Rows { all, repeated };
 
 struct SampleOptions {
   std::string name = "sample";
   Architecture architecture = Architecture::llama;
   std::uint32_t layers = 2;
-  std::uint32_t embedding_length = 128;  // a multiple of head_length, and of 32 for q8_0
+  std::uint32_t embedding_length = 128;  // a multiple of head_length and of the type's blocks
   std::uint32_t head_length = 32;
   std::uint32_t heads_per_kv_head = 2;
   std::uint32_t feed_forward_length = 256;
@@ -41,12 +48,22 @@ struct SampleOptions {
   std::uint32_t context_tokens = 8192;
   std::uint64_t seed = 1;
   TensorType type = TensorType::f32;
+  std::uint32_t window_tokens = 512;  // gemma3
+  std::uint32_t experts = 8;          // qwen3moe; each has the feed-forward length
+  std::uint32_t experts_used = 2;
+  std::uint32_t state_length = 16;  // mamba
+  Rows rows = Rows::all;
 };
 
 // Errors: invalid_argument (lengths that do not divide each other, or are zero).
 base::Result<GgufWriter> make_sample(const SampleOptions& options);
 
-// A preset by name: tiny, tiny-qwen2, embedding, reranker, bench150m, vocab150k.
+// The same with other lengths and layers, so that the file has about `file_bytes`.
+// Errors: invalid_argument (too small for the vocabulary, or too large).
+base::Result<SampleOptions> scaled_to(const SampleOptions& options, std::uint64_t file_bytes);
+
+// A preset by name: tiny, tiny-qwen2, embedding, reranker, bench150m, vocab150k; and of about 100
+// MB each, to be scaled: mem-dense, mem-gqa, mem-swa, mem-moe, mem-recurrent.
 // Errors: invalid_argument, with the names.
 base::Result<SampleOptions> preset(std::string_view name);
 
