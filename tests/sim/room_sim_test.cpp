@@ -61,7 +61,6 @@ TEST(RoomSim, PlantedBugsAreSeen) {
     int seen = 0;
     for (std::uint64_t seed = 0; seed < 200; ++seed)
       seen += !run_room_sim(seed, canary).violations.empty();
-    printf("%d %d\n", static_cast<int>(canary), seen);
     EXPECT_GT(seen, 0) << "canary " << static_cast<int>(canary);
   }
 }
