@@ -2,14 +2,38 @@
 #include <algorithm>
 
 #include "engines/launch_settings.h"
+#include "engines/setting_rules.h"
 
 namespace ingle::engines {
+namespace {
+
+void add_placement(std::vector<std::string>& out, const LaunchSettings& settings,
+                   const gguf::ModelFacts& facts) {
+  if (!settings.engine_device.empty()) out.insert(out.end(), {"--device", settings.engine_device});
+  // Without a GPU the engine warns of any number.
+  const bool no_gpu = settings.engine_device.empty() && settings.gpu_layers == "0";
+  if (settings.gpu_layers != "auto" && !no_gpu)
+    out.insert(out.end(), {"--gpu-layers", settings.gpu_layers});
+  // What fits was decided here; only where the engine chooses the layers may it choose.
+  if (settings.gpu_layers != "auto") out.insert(out.end(), {"--fit", "off"});
+  if (settings.expert_layers_on_host == "all") out.emplace_back("--cpu-moe");
+  if (settings.expert_layers_on_host == "all" || settings.expert_layers_on_host == "0") return;
+  // The engine counts from the first layer; the layers that are not on a GPU come before the
+  // others.
+  std::int64_t on_host = 0;
+  if (const auto layers = parse_number(settings.gpu_layers); layers && *layers < facts.layers)
+    on_host = facts.layers - *layers;
+  on_host += parse_number(settings.expert_layers_on_host).value_or(0);
+  out.insert(out.end(), {"--n-cpu-moe", std::to_string(on_host)});
+}
+
+}  // namespace
 
 std::vector<std::string> llama_server_arguments(const LaunchSettings& settings,
                                                 const protocol::ModelInfo& model,
                                                 const gguf::ModelFacts& facts,
-                                                const std::filesystem::path& socket,
-                                                EngineLog log) {
+                                                const std::filesystem::path& socket, EngineLog log,
+                                                const std::filesystem::path& kv_folder) {
   const auto number = [](std::int64_t value) { return std::to_string(value); };
   std::vector<std::string> out{
       "--model", model.path, "--alias", model.id,
@@ -24,8 +48,9 @@ std::vector<std::string> llama_server_arguments(const LaunchSettings& settings,
       settings.kv_type_k, "--cache-type-v", settings.kv_type_v, "--cache-ram",
       number(settings.cache_ram_mib)};
   if (log == EngineLog::full) out.insert(out.end(), {"--log-verbosity", "4"});
-  // Without a GPU the engine warns of any explicit value.
-  if (settings.gpu_layers != "auto") out.insert(out.end(), {"--gpu-layers", settings.gpu_layers});
+  add_placement(out, settings, facts);
+  if (settings.speculation != "off") out.insert(out.end(), {"--spec-type", settings.speculation});
+  if (!kv_folder.empty()) out.insert(out.end(), {"--slot-save-path", kv_folder.native()});
   if (settings.mmap == "off") out.insert(out.end(), {"--load-mode", "none"});
   if (model.kind == protocol::ModelKind::embedding) {
     out.push_back("--embeddings");

@@ -31,8 +31,12 @@ struct LaunchSettings {
   std::int64_t cache_ram_mib = 0;       // prompts kept in RAM
   std::string mmap{"on"};               // on, off
 
+  std::string device{"host"};              // host, a GPU's id, several with commas, or auto
   std::string expert_layers_on_host{"0"};  // of the layers on a GPU; a number, or all
-  std::string speculation{"off"};       // off, or the engine's own kind without a draft: ngram-...
+  std::string speculation{"off"};  // off, or the engine's own kind without a draft: ngram-...
+  // What the engine calls `device`, "none" for the host where there are GPUs; empty: not to be
+  // said.
+  std::string engine_device{};
 
   // The same as numbers, and what it takes of each device once loaded and used.
   resources::TextUse use{};
@@ -52,10 +56,15 @@ struct LaunchRoom {
     std::uint64_t bytes = 0;    // the most that this model can get there
   };
   platform::MachineFacts machine{};
-  std::vector<Device> devices{};    // the host first
-  std::vector<std::string> kept{};  // the model's own settings (calibrated), name=value
-  // Steps down after loads that ran out of memory all the same: 1: smaller KV type, then smaller
-  // contexts, then fewer layers on the GPU, then none.
+  // The host first. Empty: only the host, with what `machine` has available less the reserve.
+  std::vector<Device> devices{};
+  // The model's own settings (calibrated), name=value. Where they do not fit, those that take
+  // memory are left out; entries that are not valid (any more) are too. Both is said in the
+  // reasons.
+  std::vector<std::string> kept{};
+  // Steps down after loads that ran out of memory all the same: smaller KV type, one slot, half the
+  // context (again, to the least), experts on the host, fewer layers on the GPU, none. What the
+  // caller asked for stays.
   int falls = 0;
 };
 
@@ -63,17 +72,30 @@ inline constexpr std::int64_t kContextTokensCap = 8192;      // of a derived con
 inline constexpr std::int64_t kContextTokensFloor = 512;     // no less, whatever the memory
 inline constexpr std::int64_t kContextTokensUnknown = 4096;  // when the file does not say
 inline constexpr std::int64_t kParallelDefault = 4;
-inline constexpr std::uint64_t kSystemReserveBytes = 1ull << 30;  // left to the rest of the machine
+// Left to the rest of the machine where no devices are given.
+inline constexpr std::uint64_t kSystemReserveBytes = 1ull << 30;
+inline constexpr std::uint64_t kPromptCacheBytesMax = 512ull << 20;  // of a derived cache_ram_mib
 
-// Overrides win over kept settings, those over the configuration, that over what is derived.
-// Errors: those of normalise_overrides (setting_rules.h), invalid_argument for values that
-// contradict each other or the model, and out_of_memory when the model cannot be run in this room
-// (with what would fit), or when there is no further step to fall.
+// Overrides win over kept settings, those over the configuration, that over what is derived; the
+// configuration's context and slots are wishes that shrink with the memory. placement.h says in
+// which order. Errors: those of normalise_overrides (setting_rules.h), invalid_argument for values
+// that contradict each other, the model or the machine, and out_of_memory when the model cannot be
+// run in this room, or when there is no further step to fall: the text of explain_shortage.
 base::Result<LaunchSettings> derive_launch_settings(const gguf::ModelFacts& facts,
                                                     protocol::ModelKind kind,
                                                     const LaunchRoom& room,
                                                     const protocol::TextConfig& config,
                                                     const std::vector<std::string>& set);
+
+// Why a model cannot be run in this room, and what would fit instead; each one sentence for people.
+// Only after derive_launch_settings said out_of_memory for the same.
+struct Shortage {
+  std::string problem{};
+  std::string would_fit{};
+};
+Shortage explain_shortage(const gguf::ModelFacts& facts, protocol::ModelKind kind,
+                          const LaunchRoom& room, const protocol::TextConfig& config,
+                          const std::vector<std::string>& set);
 
 // Context and slots as the worker reports them, into the settings: what differs from what was asked
 // for gets the origin "measured".
@@ -83,11 +105,13 @@ void apply_measured(LaunchSettings& settings, std::int64_t context_tokens, std::
 enum class EngineLog { brief, full };
 
 // The arguments for llama-server, without the executable. The API key is not among them: every
-// user of the machine can read a command line.
+// user of the machine can read a command line. Conversations are saved to `kv_folder`, which must
+// be there; empty: they are not.
 std::vector<std::string> llama_server_arguments(const LaunchSettings& settings,
                                                 const protocol::ModelInfo& model,
                                                 const gguf::ModelFacts& facts,
-                                                const std::filesystem::path& socket, EngineLog log);
+                                                const std::filesystem::path& socket, EngineLog log,
+                                                const std::filesystem::path& kv_folder = {});
 
 // The command line as it would be typed in a shell.
 std::string shell_command(const std::string& executable, const std::vector<std::string>& arguments);

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,6 +17,12 @@ inline constexpr std::uint32_t kKvBlock = 32;  // elements that a quantised KV t
 // Bytes per element of a KV type; nothing: unknown.
 std::optional<double> kv_type_bytes(std::string_view type);
 bool is_quantised_kv_type(std::string_view type);
+
+// What speculation may be: "off", and the engine's kinds without a draft model. Static storage.
+std::span<const std::string_view> speculation_kinds();
+
+// Whether a setting decides how much memory a model takes, or where.
+bool takes_memory(std::string_view setting);
 
 // A whole text as a number.
 std::optional<std::int64_t> parse_number(std::string_view text);
