@@ -26,6 +26,8 @@ constexpr std::array kRoutes{
     Route{get, "/api/v1/ps", native, native::list_residents},
     Route{post, "/api/v1/load", native, native::load_model},
     Route{post, "/api/v1/unload", native, native::unload_model},
+    Route{get, "/api/v1/plan", native, native::get_plan},
+    Route{post, "/api/v1/can_run", native, native::can_run},
     Route{get, "/api/v1/logs", native, native::list_logs},
     Route{get, "/api/v1/events", native, native::events},
     Route{get, "/api/v1/openapi.json", native, native::openapi},

@@ -116,7 +116,13 @@ Result<FileReading> read_header(const std::filesystem::path& path) {
   const gguf::Limits limits;
   TRY_ASSIGN(const auto file, platform::MappedFile::open(path, limits.header_bytes_max));
   if (file.file_size_bytes() == 0) return fail(ErrorCode::malformed, "the file is empty");
-  TRY_ASSIGN(const auto header, gguf::parse(file.bytes(), file.file_size_bytes(), limits));
+  return reading_of(file.bytes(), file.file_size_bytes());
+}
+
+}  // namespace
+
+Result<FileReading> reading_of(std::span<const std::byte> bytes, std::uint64_t file_size_bytes) {
+  TRY_ASSIGN(const auto header, gguf::parse(bytes, file_size_bytes));
   FileReading out;
   TRY_ASSIGN(out.facts, gguf::facts_of(header));
   if (const auto* type = header.find("general.type"))
@@ -131,8 +137,6 @@ Result<FileReading> read_header(const std::filesystem::path& path) {
       facts.chat_template.size() > kTemplateBytesMax ? "" : valid_utf8(facts.chat_template);
   return out;
 }
-
-}  // namespace
 
 Result<FileReading> read_model_file(const std::filesystem::path& path) {
   auto reading = read_header(path);

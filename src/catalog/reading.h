@@ -6,6 +6,7 @@
 #pragma once
 
 #include <filesystem>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -26,6 +27,11 @@ struct FileReading {
   bool lasting = true;    // false: the problem may go away with the file unchanged (permission)
   gguf::ModelFacts facts{};
 };
+
+// Reads the header in the first bytes of a file. Texts as below. Errors: those of gguf::parse and
+// gguf::facts_of.
+base::Result<FileReading> reading_of(std::span<const std::byte> bytes,
+                                     std::uint64_t file_size_bytes);
 
 // Reads the header of a file. Blocking. Texts come out as valid UTF-8, bounded.
 // Errors: not_found only (it has gone); everything else is a `problem`.

@@ -11,6 +11,10 @@ base::Task<base::Status> scan_models(Call& call);
 base::Task<base::Status> list_residents(Call& call);
 base::Task<base::Status> load_model(Call& call);
 base::Task<base::Status> unload_model(Call& call);
+// ?model=, ?set=name=value,... (repeatable)
+base::Task<base::Status> get_plan(Call& call);
+// ?size_bytes=, ?name=; the body is the beginning of a GGUF file.
+base::Task<base::Status> can_run(Call& call);
 // ?count= (200, at most the ring's size), ?level=, ?grep=
 base::Task<base::Status> list_logs(Call& call);
 base::Task<base::Status> openapi(Call& call);
