@@ -56,8 +56,7 @@ class FakeProcesses::FakeProcess final : public platform::Process {
     auto* const owner = &owner_;
     co_await base::yield(owner->loop_);
     if (record->status) co_return fail(ErrorCode::not_found, "the process has ended");
-    const auto resident = owner->resident_bytes(*record);
-    co_return platform::ProcessMemory{resident, std::min(resident, record->life.file_bytes)};
+    co_return owner->memory_of(*record);
   }
   const std::string& sandbox_text() const override { return sandbox_; }
 
@@ -202,12 +201,23 @@ std::shared_ptr<FakeProcesses::Record> FakeProcesses::listening_at(
   return nullptr;
 }
 
-std::uint64_t FakeProcesses::resident_bytes(const Record& record) const {
+platform::ProcessMemory FakeProcesses::memory_of(int pid) const {
+  const auto found = records_.find(pid);
+  if (found == records_.end() || found->second->status) return {};
+  return memory_of(*found->second);
+}
+
+platform::ProcessMemory FakeProcesses::memory_of(const Record& record) const {
   const auto& life = record.life;
-  if (!life.ready_after || life.ready_after->count() == 0) return life.resident_bytes;
-  const double share = std::min(1.0, static_cast<double>(age(record).count()) /
-                                         static_cast<double>(life.ready_after->count()));
-  return static_cast<std::uint64_t>(share * static_cast<double>(life.resident_bytes));
+  const double lived_s = std::chrono::duration<double>(age(record)).count();
+  const double ready_s =
+      life.ready_after ? std::chrono::duration<double>(*life.ready_after).count() : 0;
+  const double share = lived_s >= ready_s ? 1 : lived_s / ready_s;
+  const double grown =
+      lived_s > ready_s ? (lived_s - ready_s) * static_cast<double>(life.grows_bytes_per_s) : 0;
+  const auto resident =
+      static_cast<std::uint64_t>(share * static_cast<double>(life.resident_bytes) + grown);
+  return {resident, std::min(resident, life.file_bytes)};
 }
 
 }  // namespace ingle::testing

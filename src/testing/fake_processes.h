@@ -31,8 +31,9 @@ struct FakeLife {
   std::optional<Death> death{};                             // unasked
   std::optional<base::Micros> term_delay{base::Millis(5)};  // from SIGTERM; nothing: ignored
   std::optional<base::Micros> kill_delay{base::Millis(1)};  // from SIGKILL; nothing: stuck
-  std::uint64_t resident_bytes = 100ull << 20;              // when ready; grows until then
+  std::uint64_t resident_bytes = 640ull << 20;              // when ready; grows until then
   std::uint64_t file_bytes = 0;                             // of it, mapped files
+  std::uint64_t grows_bytes_per_s = 0;                      // once ready, without end
   std::int64_t context_tokens = 2048;                       // in its /props
   std::int64_t slots = 4;
 };
@@ -64,6 +65,8 @@ class FakeProcesses final : public platform::Processes {
   std::size_t abandoned() const;
   const std::vector<platform::SpawnOptions>& spawned() const { return spawned_; }
   std::vector<int> running_pids() const;
+  // What a running process holds now; zeros when it has ended.
+  platform::ProcessMemory memory_of(int pid) const;
 
  private:
   struct Record;
@@ -74,7 +77,7 @@ class FakeProcesses final : public platform::Processes {
   void end(const std::shared_ptr<Record>& record, platform::ExitStatus status);
   void signal(const std::shared_ptr<Record>& record, int signal_number);
   std::shared_ptr<Record> listening_at(const http::Endpoint& endpoint) const;
-  std::uint64_t resident_bytes(const Record& record) const;
+  platform::ProcessMemory memory_of(const Record& record) const;
   base::Micros age(const Record& record) const;
 
   base::Loop& loop_;
