@@ -38,6 +38,8 @@ constexpr std::array kSignalTexts{
 std::string ExitStatus::text() const {
   if (code) return std::format("exited with code {}", *code);
   if (!signal) return "ended, and its exit status is unknown";
+  if (memory_limit_hit && *signal == SIGKILL)
+    return "was killed by SIGKILL (it grew beyond the memory limit of its control group)";
   const auto* core = core_dumped ? ", core dumped" : "";
   for (const auto& known : kSignalTexts)
     if (known.number == *signal) return std::format("was killed by {}{}", known.words, core);

@@ -24,12 +24,14 @@
 namespace ingle::platform {
 
 class AsioLoop;
+class WorkerGroups;
 
 // How a process ended.
 struct ExitStatus {
   std::optional<int> code{};    // exit code, when it exited
   std::optional<int> signal{};  // signal number, when one ended it
   bool core_dumped = false;
+  bool memory_limit_hit = false;  // it grew beyond the limit of its control group
 
   // In words: "exited with code 3", "was killed by SIGSEGV (invalid memory access)",
   // "was killed by SIGKILL (by the out-of-memory killer or by hand)".
@@ -53,7 +55,8 @@ struct SpawnOptions {
   int oom_score_adj = 500;  // the kernel prefers it over the daemon when memory is short
   Sandbox sandbox{};
   // Limit of a control group of its own, where one can be made (0: none). The kernel then ends this
-  // process rather than another one when it grows beyond.
+  // process rather than another one when it grows beyond. Mapped files count, as far as they are in
+  // memory: below what the weights take the worker would read them over and over.
   std::uint64_t memory_bytes_max = 0;
 };
 
@@ -106,7 +109,9 @@ class Processes {
   virtual bool kill_if_same(const ProcessIdentity& identity) = 0;
 };
 
-// The real one. Spawns on `lanes`. All outlive it.
-std::unique_ptr<Processes> create_processes(AsioLoop& loop, base::Lanes& lanes);
+// The real one. Spawns on `lanes`. All outlive it, and `groups` the work on lanes, too; without it,
+// or where it can make none, memory_bytes_max is not heeded.
+std::unique_ptr<Processes> create_processes(AsioLoop& loop, base::Lanes& lanes,
+                                            WorkerGroups* groups = nullptr);
 
 }  // namespace ingle::platform

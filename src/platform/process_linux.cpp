@@ -12,6 +12,7 @@
 #include "platform/process.h"
 #include "platform/spawn_linux.h"
 #include "platform/system.h"
+#include "platform/worker_groups.h"
 
 namespace ingle::platform {
 namespace {
@@ -26,9 +27,10 @@ constexpr base::Millis kDrainTimeMax{50};
 // handlers, because a child must be reaped after its Process is gone.
 class Child : public std::enable_shared_from_this<Child> {
  public:
-  Child(AsioLoop& loop, base::Lanes& lanes, ProcessEvents events)
+  Child(AsioLoop& loop, base::Lanes& lanes, WorkerGroups* groups, ProcessEvents events)
       : loop_(loop),
         lanes_(lanes),
+        groups_(groups),
         events_(std::make_shared<ProcessEvents>(std::move(events))),
         pidfd_(loop.context()),
         output_(loop.context()) {}
@@ -58,6 +60,8 @@ class Child : public std::enable_shared_from_this<Child> {
 
   AsioLoop& loop_;
   base::Lanes& lanes_;
+  WorkerGroups* const groups_;   // nullptr: none
+  std::filesystem::path group_;  // its own; empty: none
   ProcessIdentity identity_;
   std::string sandbox_text_;
 
@@ -84,6 +88,7 @@ base::Status Child::watch(SpawnedChild& spawned) {
   spawned.output.release();
   identity_ = std::move(spawned.identity);
   sandbox_text_ = std::move(spawned.sandbox_text);
+  group_ = std::move(spawned.group);
   read();
   wait_for_end();
   return {};
@@ -148,13 +153,15 @@ void Child::ended() {
   ::kill(-identity_.pid, SIGKILL);
   ended_ = true;
   auto reap = [self = shared_from_this(), pidfd = pidfd_.native_handle()]() mutable {
-    const auto status = reap_child(pidfd, Reaping::may_wait);
+    auto status = reap_child(pidfd, Reaping::may_wait);
+    if (!self->group_.empty()) status.memory_limit_hit = self->groups_->remove(self->group_);
     auto& loop = self->loop_;
     loop.post([self = std::move(self), status] { self->reaped(status); });
   };
+  if (lanes_.submit(base::Lane::interactive, "reap", std::move(reap))) return;
   // A full lane must not keep a death secret.
-  if (!lanes_.submit(base::Lane::interactive, "reap", std::move(reap)))
-    reaped(reap_child(pidfd_.native_handle(), Reaping::never_waits));
+  if (!group_.empty()) groups_->remove_later(group_);
+  reaped(reap_child(pidfd_.native_handle(), Reaping::never_waits));
 }
 
 void Child::reaped(ExitStatus status) {
@@ -189,9 +196,7 @@ class LinuxProcess final : public Process {
   const ProcessIdentity& identity() const override { return child_->identity(); }
   void signal(int signal_number) override { child_->signal(signal_number); }
   const std::optional<ExitStatus>& exit_status() const override { return child_->status(); }
-  base::Task<base::Result<ProcessMemory>> memory() override {
-    return Child::measure(child_);
-  }
+  base::Task<base::Result<ProcessMemory>> memory() override { return Child::measure(child_); }
   const std::string& sandbox_text() const override { return child_->sandbox_text(); }
 
  private:
@@ -200,7 +205,8 @@ class LinuxProcess final : public Process {
 
 class LinuxProcesses final : public Processes {
  public:
-  LinuxProcesses(AsioLoop& loop, base::Lanes& lanes) : loop_(loop), lanes_(lanes) {}
+  LinuxProcesses(AsioLoop& loop, base::Lanes& lanes, WorkerGroups* groups)
+      : loop_(loop), lanes_(lanes), groups_(groups) {}
 
   base::Task<base::Result<std::unique_ptr<Process>>> spawn(SpawnOptions options,
                                                            ProcessEvents events) override;
@@ -209,19 +215,23 @@ class LinuxProcesses final : public Processes {
  private:
   AsioLoop& loop_;
   base::Lanes& lanes_;
+  WorkerGroups* const groups_;
 };
 
 base::Task<base::Result<std::unique_ptr<Process>>> LinuxProcesses::spawn(SpawnOptions options,
                                                                          ProcessEvents events) {
-  auto spawned = co_await base::run_on(lanes_, loop_, base::Lane::interactive, "spawn",
-                                       [&options] { return spawn_child(options); });
+  auto spawned =
+      co_await base::run_on(lanes_, loop_, base::Lane::interactive, "spawn",
+                            [&options, groups = groups_] { return spawn_child(options, groups); });
   if (!spawned) co_return std::unexpected(std::move(spawned).error());
-  auto child = std::make_shared<Child>(loop_, lanes_, std::move(events));
+  auto child = std::make_shared<Child>(loop_, lanes_, groups_, std::move(events));
   if (auto watched = child->watch(*spawned); !watched) {
     ::kill(-spawned->identity.pid, SIGKILL);
-    (void)co_await base::run_on(lanes_, loop_, base::Lane::interactive, "reap", [&spawned] {
-      return reap_child(spawned->pidfd.get(), Reaping::may_wait).text();
-    });
+    (void)co_await base::run_on(lanes_, loop_, base::Lane::interactive, "reap",
+                                [&spawned, groups = groups_] {
+                                  reap_child(spawned->pidfd.get(), Reaping::may_wait);
+                                  return !spawned->group.empty() && groups->remove(spawned->group);
+                                });
     co_return base::fail(base::ErrorCode::spawn_failed,
                          std::format("{} could not be started: {}", options.executable.native(),
                                      watched.error().message));
@@ -243,8 +253,9 @@ bool LinuxProcesses::kill_if_same(const ProcessIdentity& identity) {
 
 }  // namespace
 
-std::unique_ptr<Processes> create_processes(AsioLoop& loop, base::Lanes& lanes) {
-  return std::make_unique<LinuxProcesses>(loop, lanes);
+std::unique_ptr<Processes> create_processes(AsioLoop& loop, base::Lanes& lanes,
+                                            WorkerGroups* groups) {
+  return std::make_unique<LinuxProcesses>(loop, lanes, groups);
 }
 
 }  // namespace ingle::platform

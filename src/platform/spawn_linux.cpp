@@ -15,6 +15,7 @@
 
 #include "platform/sandbox_linux.h"
 #include "platform/system.h"
+#include "platform/worker_groups.h"
 
 namespace ingle::platform {
 namespace {
@@ -64,6 +65,7 @@ struct ChildPlan {
   Descriptor null{};
   Descriptor output{};
   Descriptor failure{};
+  Descriptor group{};  // where it enters its control group; invalid: none
   PreparedSandbox sandbox{};
 };
 
@@ -101,7 +103,11 @@ void close_from(unsigned first) {
   // model, and writing it takes the machine down with it.
   const rlimit core{1, 1};
   ::setrlimit(RLIMIT_CORE, &core);
-  // Best effort: some containers have a read-only /proc.
+  // Best effort, as the next: where the group is not to be had, the worker runs without.
+  if (plan.group.valid()) {
+    [[maybe_unused]] const auto written = ::write(plan.group.get(), "0", 1);
+  }
+  // Some containers have a read-only /proc.
   const int oom = ::open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
   if (oom >= 0) {
     [[maybe_unused]] const auto written =
@@ -207,9 +213,8 @@ base::Result<ChildPlan> make_plan(const SpawnOptions& options) {
   return plan;
 }
 
-}  // namespace
-
-base::Result<SpawnedChild> spawn_child(const SpawnOptions& options) {
+base::Result<SpawnedChild> spawn_planned(const SpawnOptions& options,
+                                         std::optional<WorkerGroup> group) {
   const auto failed = [&](const base::Error& error) {
     return base::fail(
         error.code == base::ErrorCode::spawn_failed ? error : spawn_error(options, error.message));
@@ -217,6 +222,11 @@ base::Result<SpawnedChild> spawn_child(const SpawnOptions& options) {
   auto plan = make_plan(options);
   if (!plan) return failed(plan.error());
   SpawnedChild child{.sandbox_text = plan->sandbox.text};
+  if (group) {
+    plan->group = std::move(group->entrance);
+    if (auto lifted = lift(plan->group); !lifted) return failed(lifted.error());
+    child.group = group->folder;
+  }
   Descriptor failure_pipe;
   if (auto made = make_pipe(child.output, plan->output); !made) return failed(made.error());
   if (auto made = make_pipe(failure_pipe, plan->failure); !made) return failed(made.error());
@@ -238,6 +248,16 @@ base::Result<SpawnedChild> spawn_child(const SpawnOptions& options) {
     return failed(error);
   }
   child.identity = *std::move(identity);
+  return child;
+}
+
+}  // namespace
+
+base::Result<SpawnedChild> spawn_child(const SpawnOptions& options, WorkerGroups* groups) {
+  auto group = groups ? groups->make(options.memory_bytes_max) : std::nullopt;
+  const auto folder = group ? group->folder : std::filesystem::path();
+  auto child = spawn_planned(options, std::move(group));
+  if (!child && !folder.empty()) groups->remove(folder);
   return child;
 }
 

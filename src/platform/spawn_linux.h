@@ -15,10 +15,12 @@ struct SpawnedChild {
   Descriptor pidfd{};
   Descriptor output{};  // reads what the child writes
   std::string sandbox_text{};
+  std::filesystem::path group{};  // its control group, to be removed after its end; empty: none
 };
 
-// Errors: spawn_failed.
-base::Result<SpawnedChild> spawn_child(const SpawnOptions& options);
+// With a group of `groups` (which may be nullptr), where the options want one. Errors:
+// spawn_failed; then no group is left.
+base::Result<SpawnedChild> spawn_child(const SpawnOptions& options, WorkerGroups* groups);
 
 enum class Reaping { may_wait, never_waits };
 
