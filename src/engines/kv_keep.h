@@ -3,6 +3,10 @@
 // they are restored, so that a conversation goes on without its prompt being computed again: the
 // engine itself finds the slot with the longest common prefix. Files are written and read by the
 // worker, in a folder of its model alone. Bounded on disk: the model saved longest ago goes first.
+//
+// What is kept can be read by the same engine with the same model file, number of slots, KV types
+// and flash attention; the context may differ (longer conversations than it are left out). Only
+// slots survive: prompts that the engine moved to its cache in RAM are lost with the worker.
 // Lives on the loop; files are touched on lanes.
 #pragma once
 
@@ -39,13 +43,19 @@ class KvKeep {
   virtual base::Task<base::Status> open() = 0;
   // Folder that a worker of this plan may write, made; empty when nothing is kept (kv_disk is 0, or
   // the model has no conversations: embeddings). To be given to the engine before it is started.
+  // Errors: those of Files; the model then runs without.
   virtual base::Task<base::Result<std::filesystem::path>> folder_for(const LaunchPlan& plan) = 0;
-  // Saves the caches of the idle slots of a ready worker that has no requests under way. Makes room
-  // within bytes_max first, by what the caches are expected to take; what does not fit is not
-  // saved. Errors: those of the worker's HTTP, cancelled, io_error, disk_full.
-  virtual base::Task<base::Result<KvAmount>> save(const LaunchPlan& plan, base::CancelToken cancel) = 0;
-  // Restores into a ready worker without requests; the files are removed, whatever comes of them.
-  // Nothing was saved: zeros. Errors: those of the worker's HTTP, cancelled.
+  // Saves the caches of the idle slots of a ready worker that has no requests under way, in at most
+  // 30 s. Makes room within bytes_max first, by what the caches are expected to take. What does not
+  // fit, cannot be written or is not done in time is not kept, with a warning in the log. Replaces
+  // what was kept of the model. Errors: those of the worker's HTTP (it did not say what it holds),
+  // upstream_error, timeout, cancelled: nothing is kept then.
+  virtual base::Task<base::Result<KvAmount>> save(const LaunchPlan& plan,
+                                                  base::CancelToken cancel) = 0;
+  // Restores into a ready worker without requests, in at most 30 s; to be called once for every
+  // worker, before its first request. The files are removed, whatever comes of them: one that makes
+  // the worker crash does so only once. Nothing was saved, or under other settings: zeros. Errors:
+  // those of the worker's HTTP, timeout, cancelled.
   virtual base::Task<base::Result<KvAmount>> restore(const LaunchPlan& plan,
                                                      base::CancelToken cancel) = 0;
   // Removes what is kept of a model (by its id).
@@ -54,7 +64,8 @@ class KvKeep {
 };
 
 // All outlive it.
-std::unique_ptr<KvKeep> create_kv_keep(KvKeepOptions options, http::Client& client, base::Loop& loop,
-                                       base::Lanes& lanes, platform::Files& files, base::Logger log);
+std::unique_ptr<KvKeep> create_kv_keep(KvKeepOptions options, http::Client& client,
+                                       base::Loop& loop, base::Lanes& lanes, platform::Files& files,
+                                       base::Logger log);
 
 }  // namespace ingle::engines

@@ -45,6 +45,7 @@ platform::SpawnOptions LlamaServer::spawn_options() const {
   out.sandbox.enabled = plan_.sandbox;
   out.sandbox.read = model_files(plan_.model.info);
   out.sandbox.write = {plan_.socket.parent_path()};
+  if (!plan_.kv_folder.empty()) out.sandbox.write.push_back(plan_.kv_folder);
   return out;
 }
 
