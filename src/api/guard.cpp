@@ -88,7 +88,9 @@ base::Status check_content_type(const http::Request& request) {
   }
   const std::string name = lower(type->substr(0, type->find(';')));
   const auto end = name.find_last_not_of(" \t");
-  if (name.substr(0, end == std::string::npos ? 0 : end + 1) == "application/json") return {};
+  const auto bare = name.substr(0, end == std::string::npos ? 0 : end + 1);
+  // A page of another site cannot send either without asking first.
+  if (bare == "application/json" || bare == "application/octet-stream") return {};
   return fail(ErrorCode::unsupported,
               "bodies of type '" + name + "' are refused; send 'Content-Type: application/json'");
 }

@@ -48,9 +48,11 @@ TEST(Guard, NullIsNeverAllowedEvenWhenConfigured) {
   EXPECT_FALSE(check_origin(request({{"Host", "h"}, {"Origin", "null"}}), config));
 }
 
-TEST(Guard, BodiesAreJson) {
+TEST(Guard, BodiesAreJsonOrBytes) {
   auto post = request({{"Content-Type", "application/json; charset=utf-8"}});
   post.method = http::Method::post;
+  EXPECT_TRUE(check_content_type(post));
+  post.headers.set("Content-Type", "application/octet-stream");
   EXPECT_TRUE(check_content_type(post));
   for (const char* type : {"text/plain", "application/x-www-form-urlencoded",
                            "multipart/form-data; boundary=x", "application/jsonp", ""}) {

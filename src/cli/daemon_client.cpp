@@ -184,6 +184,12 @@ base::Result<std::string> DaemonClient::post(std::string target, std::string bod
   return fetch(request(http::Method::post, std::move(target), std::move(body)));
 }
 
+base::Result<std::string> DaemonClient::post_bytes(std::string target, std::string body) const {
+  auto out = request(http::Method::post, std::move(target), std::move(body));
+  out.headers.set("Content-Type", "application/octet-stream");
+  return fetch(std::move(out));
+}
+
 Status DaemonClient::stream(std::string target, std::string body,
                             const std::function<bool(std::string_view)>& on_piece,
                             const Interrupted& interrupted) const {

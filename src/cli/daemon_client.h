@@ -32,6 +32,8 @@ class DaemonClient {
   // The body of the answer. Errors: what the daemon answered, daemon_absent (nobody listens).
   base::Result<std::string> get(std::string target) const;
   base::Result<std::string> post(std::string target, std::string body) const;
+  // The same with a body of bytes instead of JSON.
+  base::Result<std::string> post_bytes(std::string target, std::string body) const;
 
   // Asked from time to time while a call waits; true ends it with the error `cancelled`.
   using Interrupted = std::function<bool()>;
