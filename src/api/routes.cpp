@@ -24,6 +24,7 @@ constexpr std::array kRoutes{
     Route{get, "/api/v1/models", native, native::list_models},
     Route{post, "/api/v1/scan", native, native::scan_models},
     Route{get, "/api/v1/ps", native, native::list_residents},
+    Route{get, "/api/v1/system", native, native::get_system},
     Route{post, "/api/v1/load", native, native::load_model},
     Route{post, "/api/v1/unload", native, native::unload_model},
     Route{get, "/api/v1/plan", native, native::get_plan},

@@ -9,7 +9,7 @@
 namespace ingle::cli {
 namespace {
 
-constexpr std::array<const char*, 13> kVerbs{"serve",   "run",  "ls",    "ps",     "load",
+constexpr std::array<const char*, 14> kVerbs{"serve",   "run",  "ls",    "ps", "system",     "load",
                                              "unload",  "show", "logs",  "config", "keys",
                                              "version", "help", "--help"};
 
@@ -51,7 +51,8 @@ struct Parsed {
 struct Commands {
   CLI::App app{"A local generative-AI host.", "ingle"};
   Parsed parsed;
-  CLI::App *serve = nullptr, *run = nullptr, *list = nullptr, *residents = nullptr;
+  CLI::App *serve = nullptr, *run = nullptr, *list = nullptr, *residents = nullptr,
+           *system = nullptr;
   CLI::App *load = nullptr, *unload = nullptr, *show = nullptr, *logs = nullptr;
   CLI::App *config = nullptr, *config_show = nullptr, *version = nullptr;
   CLI::App *keys = nullptr, *keys_new = nullptr, *keys_list = nullptr, *keys_remove = nullptr;
@@ -96,6 +97,8 @@ void add_models(Commands& c) {
   c.list->add_flag("--json", parsed.json, "Print JSON");
   c.residents = c.app.add_subcommand("ps", "List the models that are loaded");
   c.residents->add_flag("--json", parsed.json, "Print JSON");
+  c.system = c.app.add_subcommand("system", "Show the memory of the machine, and who holds it");
+  c.system->add_flag("--json", parsed.json, "Print JSON");
   c.load = c.app.add_subcommand("load", "Load a model");
   c.load->add_option("model", parsed.load.model, "Name of the model")->required();
   c.load->add_flag("--explain", parsed.load.explain, "Only say what would be done, and why");
@@ -190,6 +193,7 @@ std::expected<Arguments, ParseEnd> arguments_of(Commands& c) {
   if (c.run->parsed()) return std::move(parsed.run);
   if (c.list->parsed()) return ListArguments{output};
   if (c.residents->parsed()) return ResidentsArguments{output};
+  if (c.system->parsed()) return SystemArguments{output};
   if (c.load->parsed()) return std::move(parsed.load);
   if (c.unload->parsed()) {
     if (parsed.model.empty() && !parsed.all)

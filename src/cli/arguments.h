@@ -35,6 +35,10 @@ struct ResidentsArguments {
   Output output = Output::table;
 };
 
+struct SystemArguments {
+  Output output = Output::table;
+};
+
 struct LoadArguments {
   std::string model;
   bool explain = false;
@@ -71,7 +75,7 @@ struct KeysArguments {
 
 struct VersionArguments {};
 
-using Arguments = std::variant<ServeOptions, RunArguments, ListArguments, ResidentsArguments,
+using Arguments = std::variant<ServeOptions, RunArguments, ListArguments, ResidentsArguments, SystemArguments,
                                LoadArguments, UnloadArguments, ShowArguments, LogsArguments,
                                ConfigArguments, KeysArguments, VersionArguments>;
 

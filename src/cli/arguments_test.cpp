@@ -96,6 +96,7 @@ TEST(Arguments, RunTakesAPromptAndItsSettings) {
 TEST(Arguments, ModelCommands) {
   EXPECT_EQ(parsed<ListArguments>({"ls", "--json"}).output, Output::json);
   EXPECT_EQ(parsed<ResidentsArguments>({"ps"}).output, Output::table);
+  EXPECT_EQ(parsed<SystemArguments>({"system", "--json"}).output, Output::json);
   const auto load = parsed<LoadArguments>({"load", "tiny", "--explain", "--set", "threads=2",
                                            "--set", "parallel=1", "--keep-alive", "-1"});
   EXPECT_EQ(load.model, "tiny");

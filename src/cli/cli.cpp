@@ -20,6 +20,7 @@ struct Dispatch {
   int operator()(const ResidentsArguments& arguments) const {
     return list_residents(arguments, around);
   }
+  int operator()(const SystemArguments& arguments) const { return show_system(arguments, around); }
   int operator()(const LoadArguments& arguments) const { return load_model(arguments, around); }
   int operator()(const UnloadArguments& arguments) const {
     return unload_models(arguments, around);

@@ -20,6 +20,7 @@ struct Surroundings {
 int run_model(const RunArguments& arguments, const Surroundings& around);
 int list_models(const ListArguments& arguments, const Surroundings& around);
 int list_residents(const ResidentsArguments& arguments, const Surroundings& around);
+int show_system(const SystemArguments& arguments, const Surroundings& around);
 int load_model(const LoadArguments& arguments, const Surroundings& around);
 int unload_models(const UnloadArguments& arguments, const Surroundings& around);
 int show(const ShowArguments& arguments, const Surroundings& around);

@@ -14,6 +14,7 @@
 #include "protocol/codec.h"
 #include "protocol/events.h"
 #include "protocol/models.h"
+#include "protocol/resources.h"
 #include "testing/temp_folder.h"
 
 namespace ingle::cli {
@@ -142,6 +143,17 @@ TEST(Commands, PsPrintsWhatIsLoaded) {
   EXPECT_EQ(result.out,
             "NAME  STATE          MEMORY  PID  REQUESTS  LOADED IN  UNLOADED\n"
             "tiny  loading 40 %  1.0 GiB   12         0          -  never\n");
+}
+
+TEST(Commands, SystemPrintsTheMachine) {
+  FakeDaemon daemon;
+  daemon.answers["GET /api/v1/system"] = {
+      .body = protocol::encode(protocol::SystemInfo{.cpu_name = "A Processor"})};
+  const auto result = printed([&] { return show_system({}, daemon.around()); });
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_TRUE(result.out.starts_with("processor            A Processor")) << result.out;
+  const auto json = printed([&] { return show_system({Output::json}, daemon.around()); });
+  EXPECT_TRUE(json.out.contains("\"cpu_name\": \"A Processor\"")) << json.out;
 }
 
 TEST(Commands, LoadSendsWhatItWasGiven) {

@@ -5,10 +5,10 @@
 #include "base/bytes.h"
 #include "cli/commands.h"
 #include "cli/daemon_client.h"
+#include "cli/json_answer.h"
 #include "cli/table.h"
 #include "insight/escape.h"
 #include "platform/asio_loop.h"
-#include "protocol/json.h"
 #include "protocol/models.h"
 
 namespace ingle::cli {
@@ -44,16 +44,6 @@ std::string name_of(const std::array<const char*, N>& names, E value) {
 std::string state_text(const protocol::ModelInfo& model) {
   const auto state = name_of(kModelStates, model.state);
   return model.problem.empty() ? state : state + ": " + model.problem;
-}
-
-// Prints the daemon's own JSON, laid out for reading.
-int print_json_answer(const DaemonClient& client, std::string target) {
-  const auto body = client.get(std::move(target));
-  if (!body) return print_error(body.error());
-  const auto json = protocol::parse_json(*body);
-  if (!json) return print_error(json.error());
-  print_out(protocol::print_json_pretty(*json) + "\n");
-  return 0;
 }
 
 void print_models(const protocol::ModelList& list, const Terminal& terminal) {

@@ -9,6 +9,7 @@ namespace ingle::api::native {
 base::Task<base::Status> list_models(Call& call);
 base::Task<base::Status> scan_models(Call& call);
 base::Task<base::Status> list_residents(Call& call);
+base::Task<base::Status> get_system(Call& call);
 base::Task<base::Status> load_model(Call& call);
 base::Task<base::Status> unload_model(Call& call);
 // ?model=, ?set=name=value,... (repeatable)
