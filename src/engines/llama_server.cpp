@@ -42,6 +42,7 @@ platform::SpawnOptions LlamaServer::spawn_options() const {
   out.environment.emplace_back("LLAMA_API_KEY", plan_.api_key);
   // It looks for a home to keep a cache in; the sandbox lets it have none.
   out.environment.emplace_back("HOME", plan_.socket.parent_path().native());
+  out.memory_bytes_max = plan_.memory_bytes_max;
   out.sandbox.enabled = plan_.sandbox;
   out.sandbox.read = model_files(plan_.model.info);
   out.sandbox.write = {plan_.socket.parent_path()};

@@ -30,6 +30,9 @@ struct LaunchPlan {
   resources::Footprint footprint{};
   protocol::MemoryEstimate memory{};
   std::string measurement_key{};
+  std::uint64_t memory_bytes_max = 0;  // of a control group of its own; 0: none
+  base::Micros load_time{};            // expected, from spawn to ready
+  int falls = 0;  // steps down that the settings have taken (LaunchRoom::falls)
   std::vector<std::pair<std::string, std::string>> environment{};
 };
 

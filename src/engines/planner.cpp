@@ -73,13 +73,12 @@ std::vector<std::pair<std::string, std::string>> worker_environment(
 
 base::Result<LaunchPlan> Planner::plan_blocking(const catalog::ModelRecord& model,
                                                 const std::vector<std::string>& set,
+                                                const LaunchRoom& room,
                                                 const std::string& socket_name) const {
   TRY_ASSIGN(auto executable, find_engine(options_));
   TRY(check_files(seams_.files, model.info));
-  TRY_ASSIGN(const auto machine, seams_.machine());
   TRY_ASSIGN(auto settings,
-             derive_launch_settings(model.facts, model.info.kind, {.machine = machine},
-                                    options_.text, set));
+             derive_launch_settings(model.facts, model.info.kind, room, options_.text, set));
   TRY_ASSIGN(const auto folder, supervisor::socket_folder(options_.run_folder, seams_.files));
   TRY_ASSIGN(auto key, fresh_key());
   LaunchPlan out{.model = model,
@@ -89,21 +88,32 @@ base::Result<LaunchPlan> Planner::plan_blocking(const catalog::ModelRecord& mode
                  .api_key = std::move(key),
                  .sandbox = options_.text.sandbox,
                  .environment = options_.environment};
-  const bool debug = seams_.log.keeps(base::LogLevel::debug);
-  out.arguments = llama_server_arguments(out.settings, out.model.info, out.model.facts, out.socket,
-                                         debug ? EngineLog::full : EngineLog::brief);
+  finish(out, {});
   return out;
 }
 
+void Planner::finish(LaunchPlan& plan, std::filesystem::path kv_folder) const {
+  plan.kv_folder = std::move(kv_folder);
+  const bool debug = seams_.log.keeps(base::LogLevel::debug);
+  plan.arguments = llama_server_arguments(plan.settings, plan.model.info, plan.model.facts,
+                                          plan.socket, debug ? EngineLog::full : EngineLog::brief);
+}
+
 base::Task<base::Result<LaunchPlan>> Planner::plan(catalog::ModelRecord model,
-                                                   std::vector<std::string> set) {
+                                                   std::vector<std::string> set, LaunchRoom room,
+                                                   bool with_files) {
+  if (!with_files) {
+    CO_TRY_ASSIGN(auto settings,
+                  derive_launch_settings(model.facts, model.info.kind, room, options_.text, set));
+    co_return LaunchPlan{.model = std::move(model), .settings = std::move(settings)};
+  }
   // Unlike any earlier one's, also of an earlier daemon whose worker could not be reaped.
   const auto since_boot =
       std::chrono::floor<base::Millis>(seams_.loop.clock().mono_now().time_since_epoch());
   const std::string name = std::format("{:x}-{}.sock", since_boot.count(), ++sockets_);
   co_return co_await base::run_on(seams_.lanes, seams_.loop, base::Lane::interactive,
                                   "plan a model's launch",
-                                  [&] { return plan_blocking(model, set, name); });
+                                  [&] { return plan_blocking(model, set, room, name); });
 }
 
 }  // namespace ingle::engines

@@ -13,14 +13,19 @@ class Planner {
   Planner(const ModelHostOptions& options, const ModelHostSeams& seams)
       : options_(options), seams_(seams) {}
 
-  // `set` is normalised. Errors: model_broken (its file is gone), invalid_argument (settings),
-  // spawn_failed (no engine; with what to do), and those of the machine's readings.
+  // `set` is normalised. Without files the model need not be there, nor the engine. Errors:
+  // model_broken (its file is gone), spawn_failed (no engine; with what to do), and those of
+  // derive_launch_settings().
   base::Task<base::Result<LaunchPlan>> plan(catalog::ModelRecord model,
-                                            std::vector<std::string> set);
+                                            std::vector<std::string> set, LaunchRoom room,
+                                            bool with_files);
+  // What is known only when the worker is about to be started.
+  void finish(LaunchPlan& plan, std::filesystem::path kv_folder) const;
 
  private:
   base::Result<LaunchPlan> plan_blocking(const catalog::ModelRecord& model,
                                          const std::vector<std::string>& set,
+                                         const LaunchRoom& room,
                                          const std::string& socket_name) const;
 
   const ModelHostOptions& options_;

@@ -10,6 +10,8 @@
 #include "engines/model_host.h"
 #include "gguf/facts.h"
 #include "make_gguf/sample_model.h"
+#include "testing/fake_kv_keep.h"
+#include "testing/fake_machine.h"
 #include "testing/memory_log.h"
 #include "testing/real_loop.h"
 #include "testing/temp_folder.h"
@@ -37,19 +39,20 @@ class RealWorkerTest : public ::testing::Test {
 
   void create(std::vector<std::pair<std::string, std::string>> environment, std::string engine) {
     host = create_model_host({.run_folder = folder / "run",
-                             .lease_folder = folder / "run/workers",
-                             .text = {.llama_server = std::move(engine)},
-                             .path_variable = kPath,
-                             .environment = std::move(environment)},
-                            {.loop = real.loop,
-                             .lanes = real.lanes,
-                             .processes = *processes,
-                             .client = *client,
-                             .files = *files,
-                             .find = [this](std::string_view) { return record; },
-                             .machine = [] { return platform::read_machine(); },
-                             .on_event = {},
-                             .log = base::Logger(log, real.clock, "test")});
+                              .lease_folder = folder / "run/workers",
+                              .text = {.llama_server = std::move(engine)},
+                              .path_variable = kPath,
+                              .environment = std::move(environment)},
+                             {.loop = real.loop,
+                              .lanes = real.lanes,
+                              .processes = *processes,
+                              .client = *client,
+                              .files = *files,
+                              .find = [this](std::string_view) { return record; },
+                              .machine = machine,
+                              .measurements = measurements,
+                              .kv = kv,
+                              .log = base::Logger(log, real.clock, "test")});
   }
 
   base::Result<std::unique_ptr<Lease>> acquire(AcquireOptions options = {}) {
@@ -87,6 +90,9 @@ class RealWorkerTest : public ::testing::Test {
   std::unique_ptr<platform::Files> files = platform::create_files();
   std::unique_ptr<platform::Processes> processes =
       platform::create_processes(real.loop, real.lanes);
+  testing::FakeMachine machine{real.loop, 16ull << 30, 12ull << 30};
+  testing::FakeKvKeep kv{real.loop};
+  resources::Measurements measurements;
   std::unique_ptr<http::Client> client = http::Client::create(real.loop, {});
   catalog::ModelRecord record{
       .info = {.id = "tiny", .kind = ModelKind::text, .path = folder.write("m.gguf", "x").native()},

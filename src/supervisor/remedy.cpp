@@ -112,18 +112,28 @@ std::string lower(std::string_view text) {
   return out;
 }
 
-}  // namespace
-
-std::string remedy_for(const platform::ExitStatus& status, const std::deque<OutputLine>& tail,
-                       const std::string& model) {
+// What the newest telling line says; nothing: no line tells anything.
+std::string_view remedy_in(const std::deque<OutputLine>& tail) {
   // Errors first: chatter at lower levels may hold the same words by chance.
   for (const auto least : {base::LogLevel::error, base::LogLevel::trace})
     for (auto line = tail.rbegin(); line != tail.rend(); ++line) {
       if (line->level < least) continue;
       const std::string text = lower(line->message);
       for (const auto& pattern : kPatterns)
-        if (text.contains(pattern.text)) return filled(pattern.remedy, model);
+        if (text.contains(pattern.text)) return pattern.remedy;
     }
+  return {};
+}
+
+}  // namespace
+
+bool ran_out_of_memory(const platform::ExitStatus& status, const std::deque<OutputLine>& tail) {
+  return status.memory_limit_hit || remedy_in(tail) == kLessMemory;
+}
+
+std::string remedy_for(const platform::ExitStatus& status, const std::deque<OutputLine>& tail,
+                       const std::string& model) {
+  if (const auto remedy = remedy_in(tail); !remedy.empty()) return filled(remedy, model);
   if (status.signal)
     for (const auto& entry : kSignals)
       if (entry.signal == *status.signal) return filled(entry.remedy, model);

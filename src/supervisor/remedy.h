@@ -14,4 +14,7 @@ namespace ingle::supervisor {
 std::string remedy_for(const platform::ExitStatus& status, const std::deque<OutputLine>& tail,
                        const std::string& model);
 
+// Whether it ended because there was not enough memory, as far as its last words tell.
+bool ran_out_of_memory(const platform::ExitStatus& status, const std::deque<OutputLine>& tail);
+
 }  // namespace ingle::supervisor

@@ -193,7 +193,10 @@ void Worker::on_line(std::string_view line) {
 base::Error Worker::describe(const platform::ExitStatus& status) const {
   const bool loaded = usable();
   const bool code = status.code.has_value();
-  return {!loaded && code ? ErrorCode::load_failed : ErrorCode::worker_crashed,
+  const auto kind = !loaded && ran_out_of_memory(status, output_.tail()) ? ErrorCode::out_of_memory
+                    : !loaded && code                                    ? ErrorCode::load_failed
+                                      : ErrorCode::worker_crashed;
+  return {kind,
           std::format("{} for '{}' {}{}.{} {}", driver_->engine(), options_.model, status.text(),
                       loaded ? "" : " while it loaded the model", sentence_of(output_.last_words()),
                       remedy_for(status, output_.tail(), options_.model))};
@@ -236,6 +239,14 @@ base::Task<void> Worker::end_process() {
                        std::format("process {} for '{}' cannot be killed: it hangs in the kernel. "
                                    "Look at its disk or GPU driver",
                                    lease_.identity.pid, options_.model)};
+}
+
+void Worker::kill(base::Error why) {
+  if (lost()) return;
+  crash_ = std::move(why);
+  process_->signal(SIGKILL);
+  usable_or_not_.set();
+  if (on_change_) on_change_();
 }
 
 base::Task<void> Worker::stop() {

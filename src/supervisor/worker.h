@@ -98,6 +98,8 @@ class Worker {
   // What it holds now; nothing when it has ended.
   base::Task<platform::ProcessMemory> memory();
 
+  // Ends it at once, for a reason that its requests are told; stop() is still to be called.
+  void kill(base::Error why);
   // Ends it: SIGTERM, SIGKILL after a limit, reap, removal of lease and socket. Returns when all is
   // done; any number of callers, at any time after start().
   base::Task<void> stop();

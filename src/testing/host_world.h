@@ -9,7 +9,9 @@
 
 #include "engines/model_host.h"
 #include "testing/fake_files.h"
+#include "testing/fake_kv_keep.h"
 #include "testing/fake_loop.h"
+#include "testing/fake_machine.h"
 #include "testing/fake_processes.h"
 #include "testing/memory_log.h"
 #include "testing/temp_folder.h"
@@ -18,31 +20,38 @@ namespace ingle::testing {
 
 class HostWorld {
  public:
-  explicit HostWorld(base::Micros keep_alive = base::Seconds(300), std::size_t waiters_max = 256) {
+  // Room for one of the models at a time, and nobody is kept waiting for the sake of others.
+  static engines::ModelHostOptions one_at_a_time() {
+    return {.keep_alive = base::Seconds(300),
+            .memory = {.ram_budget_bytes = 1ull << 30},
+            .queue = {.longest_wait = base::Micros(0), .shortest_residency = base::Micros(0)}};
+  }
+
+  explicit HostWorld(engines::ModelHostOptions options = one_at_a_time()) {
     for (const auto* name : {"alpha", "beta", "gamma"}) add_model(name);
+    options.run_folder = folder / "run";
+    options.lease_folder = folder / "run/workers";
+    options.text.llama_server = "/bin/true";
     host = engines::create_model_host(
-        {.run_folder = folder / "run",
-         .lease_folder = folder / "run/workers",
-         .text = {.llama_server = "/bin/true"},
-         .keep_alive = keep_alive,
-         .waiters_max = waiters_max},
+        std::move(options),
         {.loop = loop,
          .lanes = lanes,
          .processes = processes,
          .client = processes.client(),
          .files = files,
          .find = [this](std::string_view name) { return find(name); },
-         .machine = []() -> base::Result<platform::MachineFacts> {
-           return platform::MachineFacts{.cores_logical = 8,
-                                         .cores_physical = 4,
-                                         .ram_bytes_total = 16ull << 30,
-                                         .ram_bytes_available = 12ull << 30};
-         },
+         .machine = machine,
+         .measurements = measurements,
+         .kv = kv,
          .on_event = [this](const protocol::ModelEvent& event) { events.push_back(event); },
+         .on_decision =
+             [this](const protocol::DecisionEvent& event) { decisions.push_back(event); },
+         .on_queue = [this](const protocol::QueueEvent& event) { queues.push_back(event); },
          .log = base::Logger(log, loop.clock(), "test")});
   }
 
-  void add_model(const std::string& name, protocol::ModelKind kind = protocol::ModelKind::text) {
+  void add_model(const std::string& name, protocol::ModelKind kind = protocol::ModelKind::text,
+                 std::uint64_t weight_bytes = 600ull << 20) {
     const auto path = folder.write("models/" + name + ".gguf", "GGUF");
     catalog::ModelRecord record;
     record.info = {.id = name, .kind = kind, .path = path.native()};
@@ -50,7 +59,7 @@ class HostWorld {
     record.facts.kv_heads = {2, 2};
     record.facts.key_length = record.facts.value_length = 64;
     record.facts.context_tokens_max = 2048;
-    record.facts.weight_bytes = 60ull << 20;
+    record.facts.weight_bytes = weight_bytes;
     models[name] = record;
   }
   std::filesystem::path model_file(std::string_view name) const {
@@ -78,11 +87,16 @@ class HostWorld {
   FakeLoop loop;
   FakeLanes lanes{loop};
   FakeProcesses processes{loop};
+  FakeMachine machine{loop, 16ull << 30, 12ull << 30};
+  FakeKvKeep kv{loop};
+  resources::Measurements measurements;
   FakeFiles files;
   MemoryLog log;
   TempFolder folder;
   std::map<std::string, catalog::ModelRecord, std::less<>> models;
   std::vector<protocol::ModelEvent> events;
+  std::vector<protocol::DecisionEvent> decisions;
+  std::vector<protocol::QueueEvent> queues;
   std::unique_ptr<engines::ModelHost> host;
 };
 
