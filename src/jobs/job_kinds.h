@@ -1,0 +1,25 @@
+// The kinds of jobs that there are: what each checks beforehand, and its runner. Loop thread only.
+#pragma once
+
+#include "engines/model_host.h"
+#include "jobs/job_run.h"
+#include "jobs/measure.h"
+
+namespace ingle::jobs {
+
+// Loads a model and leaves it loaded. Takes `set` and `keep_alive`.
+JobKindSetup load_job(base::Loop& loop, engines::ModelHost& host);
+
+// Measures a text model's speed: a run to warm up, then the medians of a few. Takes `set`,
+// `prompt_tokens` and `generated_tokens`.
+JobKindSetup benchmark_job(engines::ModelHost& host, MeasureSeams seams);
+
+// The workload that a request asks for. What it does not say is the default, or less where the
+// context (0: not known yet) has no room for that. Errors: invalid_argument (out of range).
+base::Result<Workload> workload_of(const protocol::JobRequest& request,
+                                   std::int64_t context_tokens = 0);
+
+// Errors: unsupported, when the model generates no text and so cannot be measured.
+base::Status check_measurable(const protocol::ModelInfo& model);
+
+}  // namespace ingle::jobs
