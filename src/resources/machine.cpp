@@ -103,7 +103,10 @@ base::Task<void> RealMachine::refresh_gpus() {
     std::ignore = co_await refreshed_.wait();
     co_return;
   }
-  if (refreshed_at_ && now() - *refreshed_at_ < kGpuReadingAge) co_return;
+  // A driver without a card of its own (integrated graphics) is not worth a process twice a second.
+  const bool worth = !gpus_.devices().empty() || !probe_.problem.empty();
+  const base::Micros age = worth ? base::Micros(kGpuReadingAge) : base::Micros(kAskAgainAfter);
+  if (refreshed_at_ && now() - *refreshed_at_ < age) co_return;
   refreshing_ = true;
   refreshed_.clear();
   co_await ask_probe();

@@ -42,7 +42,7 @@ inline constexpr base::Seconds kProbeTimeMax{2};
 inline constexpr base::Seconds kFirstProbeTimeMax{10};
 inline constexpr base::Seconds kEngineTimeMax{10};
 // After a failure nobody is asked for so long: a process that hangs in a driver cannot be killed,
-// and they must not pile up.
+// and they must not pile up. So long, too, where there is a driver and no card.
 inline constexpr base::Seconds kAskAgainAfter{30};
 
 struct MachineOptions {

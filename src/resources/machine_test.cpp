@@ -133,6 +133,21 @@ TEST_F(MachineTest, the_host_is_read_every_time_and_gpus_at_most_twice_a_second)
   EXPECT_EQ(runs("llama-server"), 1U) << "the probe tells all that changes";
 }
 
+TEST_F(MachineTest, integrated_graphics_are_asked_about_seldom) {
+  probe_ =
+      prints(R"({"gpus": [{"vendor": "intel", "name": "UHD", "id": "a", "integrated": true}]})");
+  engine_ = prints("  (none)");
+  EXPECT_EQ(read().devices.size(), 1U);
+  for (int i = 0; i < 25; ++i) {
+    loop_.advance(Seconds(1));
+    read();
+  }
+  EXPECT_EQ(runs("ingle-probe"), 1U);
+  probe_ = prints(report(kGib));  // plugged in
+  loop_.advance(kAskAgainAfter);
+  EXPECT_EQ(read().devices.size(), 2U);
+}
+
 TEST_F(MachineTest, callers_at_one_time_share_the_asking) {
   int done = 0;
   base::TaskScope scope;
