@@ -19,10 +19,10 @@ void add_placement(std::vector<std::string>& out, const LaunchSettings& settings
   if (settings.expert_layers_on_host == "all") out.emplace_back("--cpu-moe");
   if (settings.expert_layers_on_host == "all" || settings.expert_layers_on_host == "0") return;
   // The engine counts from the first layer; the layers that are not on a GPU come before the
-  // others.
+  // others, and the output head is one of those that are.
   std::int64_t on_host = 0;
-  if (const auto layers = parse_number(settings.gpu_layers); layers && *layers < facts.layers)
-    on_host = facts.layers - *layers;
+  if (const auto layers = parse_number(settings.gpu_layers); layers && *layers <= facts.layers)
+    on_host = facts.layers + 1 - *layers;
   on_host += parse_number(settings.expert_layers_on_host).value_or(0);
   out.insert(out.end(), {"--n-cpu-moe", std::to_string(on_host)});
 }

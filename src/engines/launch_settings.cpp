@@ -177,7 +177,7 @@ class Wording {
       out_.gpu_layers = asked->value;
     explain("gpu_layers", out_.gpu_layers, reason);
     const auto experts = place.expert_layers_on_host;
-    out_.expert_layers_on_host = experts > 0 && experts >= std::min(place.gpu_layers, facts_.layers)
+    out_.expert_layers_on_host = experts > 0 && experts + 1 >= std::min(place.gpu_layers, all)
                                      ? "all"
                                      : std::to_string(experts);
     if (const auto* asked = given_.find("expert_layers_on_host");

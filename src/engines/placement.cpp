@@ -73,7 +73,11 @@ std::vector<std::vector<std::size_t>> Placer::targets() const {
 }
 
 std::uint32_t Placer::expert_layers_max(const Place& place) const {
-  return facts_.expert_bytes > 0 ? std::min(place.gpu_layers, facts_.layers) : 0;
+  return facts_.expert_bytes > 0 ? layers_on_gpu(place) : 0;
+}
+
+std::uint32_t Placer::layers_on_gpu(const Place& place) const {
+  return place.gpu_layers == 0 ? 0 : std::min(place.gpu_layers, all()) - 1;
 }
 
 Choice Placer::evaluate(const Place& place, const Shape& shape) const {
@@ -178,11 +182,13 @@ std::optional<Place> Placer::some_layers(const Shape& shape) const {
     place.expert_layers_on_host =
         std::min(wish_.expert_layers_on_host.value_or(layers), expert_layers_max(place));
   };
-  // Counted from the other end: the fewest layers that stay on the host.
-  const auto left = first_good(1, facts_.layers, [&](std::uint32_t on_host) {
-    with(all() - on_host);
-    return fits_on_gpus(place, shape);
-  });
+  // Counted from the other end: the fewest layers that stay on the host. The output head alone is
+  // not worth a GPU.
+  const auto left =
+      first_good(1, facts_.layers > 0 ? facts_.layers - 1 : 0, [&](std::uint32_t on_host) {
+        with(all() - on_host);
+        return fits_on_gpus(place, shape);
+      });
   if (!left) return std::nullopt;
   with(all() - *left);
   return fits(place, shape) ? std::optional(place) : std::nullopt;
@@ -247,12 +253,12 @@ std::optional<std::pair<Place, std::string>> Placer::lower_place(const Place& fr
     place.expert_layers_on_host = expert_layers_max(from);
     return std::pair(place, std::string("all experts stay on the host"));
   }
-  const auto layers = std::min(from.gpu_layers, facts_.layers);
+  const auto layers = layers_on_gpu(from);
   if (layers < 2 || layers <= facts_.layers / 4)
     return std::pair(Place{}, std::string("no layers go to the GPU"));
-  place.gpu_layers = layers / 2;
+  place.gpu_layers = layers / 2 + 1;
   place.expert_layers_on_host = std::min(from.expert_layers_on_host, expert_layers_max(place));
-  return std::pair(place, std::format("only {} layers go to the GPU", place.gpu_layers));
+  return std::pair(place, std::format("only {} layers go to the GPU", layers / 2));
 }
 
 std::optional<Placer::Step> Placer::fall(const Choice& from) const {
@@ -296,9 +302,10 @@ std::string Placer::describe(const Place& place) const {
   if (place.gpus.empty()) return place.engine_decides ? "as the engine decides" : "processor";
   std::string where;
   for (const auto gpu : place.gpus) where += (where.empty() ? "" : " and ") + room_.devices[gpu].id;
-  std::string out = place.gpu_layers >= all() ? std::format("all layers on {}", where)
-                                              : std::format("{} of {} layers on {}",
-                                                            place.gpu_layers, facts_.layers, where);
+  std::string out =
+      place.gpu_layers >= all()
+          ? std::format("all layers on {}", where)
+          : std::format("{} of {} layers on {}", layers_on_gpu(place), facts_.layers, where);
   if (place.expert_layers_on_host > 0)
     out += place.expert_layers_on_host >= expert_layers_max(place)
                ? ", their experts on the host"

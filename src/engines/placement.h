@@ -55,7 +55,9 @@ struct PlacementWish {
 
 struct Place {
   std::vector<std::size_t> gpus{};  // device indices; empty: the processor, or the engine decides
-  std::uint32_t gpu_layers = 0;     // layers + 1: all, with the output head
+  // As the engine counts: the output head first, then the layers from the last one down; so
+  // layers + 1 is all.
+  std::uint32_t gpu_layers = 0;
   std::uint32_t expert_layers_on_host = 0;
   bool engine_decides = false;  // which GPU; priced as if all were on the host
   bool operator==(const Place&) const = default;
@@ -117,6 +119,7 @@ class Placer {
   std::optional<std::pair<Place, std::string>> lower_place(const Place& from) const;
 
   std::uint32_t all() const { return facts_.layers + 1; }
+  std::uint32_t layers_on_gpu(const Place& place) const;  // without the output head
   std::uint32_t expert_layers_max(const Place& place) const;
 
   const gguf::ModelFacts& facts_;

@@ -283,7 +283,8 @@ TEST(Placement, SomeLayersOnAGpu) {
   const auto layers = parse_number(settings.gpu_layers).value_or(0);
   EXPECT_GT(layers, 4);
   EXPECT_LT(layers, 32);
-  EXPECT_EQ(settings.placement, std::format("{} of 32 layers on gpu0", layers));
+  EXPECT_EQ(settings.placement, std::format("{} of 32 layers on gpu0", layers - 1))
+      << "the engine counts the output head, too";
   EXPECT_EQ(value_of(arguments(settings, dense()), "--gpu-layers"), std::to_string(layers));
   EXPECT_FALSE(derive(dense(), room(64 * kGib, {3 * kGib}),
                       {std::format("gpu_layers={}", layers + 1), "context_tokens=8192",
