@@ -12,6 +12,9 @@ namespace {
 
 using base::Lane;
 
+// More than this (PSI "some"), and a process more would make it worse, and come late.
+constexpr double kThrashingPercent = 20;
+
 // Somebody who is asked about GPUs: when next, and what went wrong the last time.
 struct Source {
   std::optional<base::MonoTime> answered_at{};
@@ -35,6 +38,8 @@ class RealMachine final : public Machine {
   base::Task<base::Result<platform::MachineFacts>> facts() override;
 
  private:
+  base::Task<base::Result<platform::HostMemory>> host_memory();
+  bool gpus_are_due(const platform::HostMemory& memory) const;
   base::Task<void> refresh_gpus();
   base::Task<void> ask_probe();
   base::Task<void> ask_engine();
@@ -62,11 +67,11 @@ class RealMachine final : public Machine {
 
 base::Task<base::Result<Readings>> RealMachine::read() {
   CO_TRY_ASSIGN(const auto machine, co_await facts());
-  if (machine.has_gpu) co_await refresh_gpus();
-  CO_TRY_ASSIGN(const auto memory,
-                co_await base::run_on(lanes_, loop_, Lane::interactive, "host memory", [this] {
-                  return platform::read_host_memory(options_.root);
-                }));
+  CO_TRY_ASSIGN(auto memory, co_await host_memory());
+  if (machine.has_gpu && gpus_are_due(memory)) {
+    co_await refresh_gpus();
+    CO_TRY_ASSIGN(memory, co_await host_memory());  // time has passed
+  }
   Readings out{.devices = {{.id = "host",
                             .name = machine.cpu_name,
                             .kind = protocol::DeviceKind::host,
@@ -97,16 +102,26 @@ base::Task<base::Result<platform::MachineFacts>> RealMachine::facts() {
   co_return *facts_;
 }
 
+base::Task<base::Result<platform::HostMemory>> RealMachine::host_memory() {
+  co_return co_await base::run_on(lanes_, loop_, Lane::interactive, "host memory",
+                                  [this] { return platform::read_host_memory(options_.root); });
+}
+
+bool RealMachine::gpus_are_due(const platform::HostMemory& memory) const {
+  if (!refreshed_at_ || refreshing_) return true;
+  base::Micros age = kGpuReadingAge;
+  if (memory.pressure_some_avg10 > kThrashingPercent) age = kThrashingReadingAge;
+  // A driver without a card of its own (integrated graphics) is not worth a process twice a second.
+  if (gpus_.devices().empty() && probe_.problem.empty()) age = kAskAgainAfter;
+  return now() - *refreshed_at_ >= age;
+}
+
 base::Task<void> RealMachine::refresh_gpus() {
   if (refreshing_) {
     // Bounded by the limits of what is being asked.
     std::ignore = co_await refreshed_.wait();
     co_return;
   }
-  // A driver without a card of its own (integrated graphics) is not worth a process twice a second.
-  const bool worth = !gpus_.devices().empty() || !probe_.problem.empty();
-  const base::Micros age = worth ? base::Micros(kGpuReadingAge) : base::Micros(kAskAgainAfter);
-  if (refreshed_at_ && now() - *refreshed_at_ < age) co_return;
   refreshing_ = true;
   refreshed_.clear();
   co_await ask_probe();

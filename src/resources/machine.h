@@ -35,6 +35,8 @@ class Machine {
 };
 
 inline constexpr base::Millis kGpuReadingAge{500};
+// While the host struggles for memory: whoever guards it must not wait for drivers then.
+inline constexpr base::Seconds kThrashingReadingAge{5};
 // The engine is asked again only for cards whose free memory nobody else tells, and only so often.
 inline constexpr base::Seconds kEngineReadingAge{5};
 // Longest answers; after that the process is killed. A driver that nobody uses yet starts slowly.

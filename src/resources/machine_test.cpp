@@ -148,6 +148,19 @@ TEST_F(MachineTest, integrated_graphics_are_asked_about_seldom) {
   EXPECT_EQ(read().devices.size(), 2U);
 }
 
+TEST_F(MachineTest, a_host_that_struggles_is_read_without_waiting_for_drivers) {
+  read();
+  root_.write("proc/pressure/memory", "some avg10=30.00 x\nfull avg10=1.00 x\n");
+  probe_ = {};  // it would hang
+  loop_.advance(Seconds(2));
+  const auto before = loop_.clock().mono_now();
+  EXPECT_EQ(read().pressure_some_avg10, 30);
+  EXPECT_LT(loop_.clock().mono_now() - before, Millis(100));
+  probe_ = prints(report(kGib));
+  loop_.advance(kThrashingReadingAge);
+  EXPECT_EQ(read().devices[1].free_bytes, kGib) << "but not for ever";
+}
+
 TEST_F(MachineTest, callers_at_one_time_share_the_asking) {
   int done = 0;
   base::TaskScope scope;
