@@ -36,7 +36,7 @@ class KvRealTest : public ::testing::Test {
   ~KvRealTest() override { end_worker(); }
 
   void SetUp() override {
-    use_model("tiny");
+    use_model({.name = "tiny"});
     plan.settings.threads = plan.settings.threads_batch = 1;
     plan.settings.context_tokens = plan.settings.use.context_tokens = 4096;
     plan.settings.parallel = plan.settings.use.parallel = 2;
@@ -48,18 +48,15 @@ class KvRealTest : public ::testing::Test {
     plan.environment = {{"PATH", kPath}};
     ASSERT_TRUE(files->make_folder(folder / "s"));
   }
-  void use_model(std::string_view preset) {
-    const auto path = folder / (std::string(preset) + ".gguf");
-    const auto options = gguf_writer::preset(preset);
-    ASSERT_TRUE(options) << options.error().message;
-    const auto sample = gguf_writer::make_sample(*options);
+  void use_model(const gguf_writer::SampleOptions& options) {
+    const auto path = folder / (options.name + ".gguf");
+    const auto sample = gguf_writer::make_sample(options);
     ASSERT_TRUE(sample && sample->write(path));
     const auto facts = gguf::read_facts(path);
     ASSERT_TRUE(facts) << facts.error().message;
-    plan.model = {.info = {.id = std::string(preset),
-                           .kind = protocol::ModelKind::text,
-                           .path = path.native()},
-                  .facts = *facts};
+    plan.model = {
+        .info = {.id = options.name, .kind = protocol::ModelKind::text, .path = path.native()},
+        .facts = *facts};
   }
 
   // Starts a worker of the plan and waits until it is ready.
@@ -200,6 +197,28 @@ TEST_F(KvRealTest, WithSmallerKvTypesAndAnotherContextToo) {
   ASSERT_EQ(restore().slots, 1);
   const auto told = chat(conversation);
   EXPECT_LT(told.computed_tokens, told.prompt_tokens / 20);
+}
+
+// What the engine needs to go on from within these is more than their caches: it saves its
+// checkpoints, too.
+TEST_F(KvRealTest, WithSlidingWindowsExpertsAndRecurrentStateToo) {
+  using gguf_writer::Architecture;
+  for (const auto& options :
+       {gguf_writer::SampleOptions{
+            .name = "swa", .architecture = Architecture::gemma3, .layers = 6, .window_tokens = 256},
+        gguf_writer::SampleOptions{
+            .name = "moe", .architecture = Architecture::qwen3moe, .experts = 4},
+        gguf_writer::SampleOptions{.name = "recurrent", .architecture = Architecture::mamba}}) {
+    use_model(options);
+    start_worker();
+    const auto conversation = converse("alder");
+    ASSERT_EQ(save().slots, 1) << options.name;
+    start_worker();
+    ASSERT_EQ(restore().slots, 1) << options.name;
+    const auto told = chat(conversation);
+    EXPECT_GT(told.prompt_tokens, 1000);
+    EXPECT_LT(told.computed_tokens, told.prompt_tokens / 20) << options.name;
+  }
 }
 
 TEST_F(KvRealTest, ADamagedFileDoesNoLastingHarm) {
