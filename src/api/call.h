@@ -24,6 +24,9 @@ class EventBus;
 class LogHub;
 class Startup;
 }  // namespace ingle::insight
+namespace ingle::jobs {
+class Jobs;
+}
 namespace ingle::platform {
 class AsioLoop;
 }
@@ -44,6 +47,7 @@ struct Parts {
   const protocol::Config& config;
   catalog::Catalog& catalog;
   engines::ModelHost& host;
+  jobs::Jobs& jobs;
   http::Client& client;
   insight::LogHub& logs;
   insight::EventBus& events;

@@ -8,6 +8,7 @@
 
 #include "base/bytes.h"
 #include "cli/lease.h"
+#include "jobs/job_kinds.h"
 #include "platform/system.h"
 #include "protocol/json.h"
 #include "supervisor/lease.h"
@@ -31,12 +32,39 @@ base::Micros duration_of(const std::string& text) { return base::parse_duration(
 
 engines::ModelHostOptions host_options(const Setup& setup) {
   const auto environment = platform::process_environment();
+  const auto& memory = setup.config.values.memory;
   return {.run_folder = setup.home.run,
           .lease_folder = setup.home.workers(),
           .text = setup.config.values.text,
           .keep_alive = duration_of(setup.config.values.models.keep_alive),
+          .waiters_max = static_cast<std::size_t>(setup.config.values.queue.waiting_max),
+          .memory = {.ram_budget_bytes = static_cast<std::uint64_t>(memory.ram_budget),
+                     .vram_budget_bytes = static_cast<std::uint64_t>(memory.vram_budget),
+                     .ram_margin_bytes = static_cast<std::uint64_t>(memory.ram_margin),
+                     .vram_margin_bytes = static_cast<std::uint64_t>(memory.vram_margin)},
+          .queue = {.longest_wait = duration_of(setup.config.values.queue.longest_wait),
+                    .shortest_residency = duration_of(setup.config.values.queue.shortest_residency)},
+          .put_back = memory.put_back,
+          .guard = memory.guard,
           .path_variable = environment("PATH").value_or("/usr/local/bin:/usr/bin:/bin"),
           .environment = engines::worker_environment(environment)};
+}
+
+std::map<protocol::JobKind, jobs::JobKindSetup> job_kinds(base::Loop& loop,
+                                                          engines::ModelHost& host,
+                                                          http::Client& client) {
+  return {{protocol::JobKind::load, jobs::load_job(loop, host)},
+          {protocol::JobKind::benchmark, jobs::benchmark_job(host, {loop, client})}};
+}
+
+resources::MachineOptions machine_options(const Setup& setup, base::CancelToken stopping) {
+  const auto environment = platform::process_environment();
+  const auto& engine = setup.config.values.text.llama_server;
+  return {.probe = resources::find_probe(),
+          .llama_server = engine.empty() ? "llama-server" : engine,
+          .path = environment("PATH").value_or("/usr/local/bin:/usr/bin:/bin"),
+          .environment = engines::worker_environment(environment),
+          .stopping = std::move(stopping)};
 }
 
 http::ServerLimits server_limits(const protocol::ServerConfig& config) {
@@ -79,6 +107,13 @@ Daemon::Daemon(const Setup& setup, platform::Files& files, const base::Clock& cl
       catalog_(catalog::Catalog::create({.folders = model_folders(setup)}, files, *storage_, lanes_,
                                         loop_, log_.named("catalog"))),
       events_(clock),
+      machine_(resources::create_machine(machine_options(setup, stopping_.token()), *processes_,
+                                         lanes_, loop_, log_.named("resources"))),
+      measured_(*storage_, log_.named("resources")),
+      kv_(engines::create_kv_keep(
+          {.folder = setup.home.data / "kv",
+           .bytes_max = static_cast<std::uint64_t>(config_.memory.kv_disk)},
+          *client_, loop_, lanes_, files, log_.named("engines"))),
       host_(engines::create_model_host(
           host_options(setup),
           {.loop = loop_,
@@ -87,15 +122,29 @@ Daemon::Daemon(const Setup& setup, platform::Files& files, const base::Clock& cl
            .client = *client_,
            .files = files,
            .find = [this](std::string_view name) { return catalog_->find(name); },
-           .machine = [] { return platform::read_machine(); },
+           .machine = *machine_,
+           .measurements = measured_.measurements(),
+           .kv = *kv_,
            .on_event = [this](const protocol::ModelEvent& event) { events_.publish(event); },
+           .on_decision = [this](const protocol::DecisionEvent& event) { events_.publish(event); },
+           .on_queue = [this](const protocol::QueueEvent& event) { events_.publish(event); },
            .log = log_.named("engines")})),
+      jobs_({.kinds = job_kinds(loop_, *host_, *client_)},
+            {.loop = loop_,
+             .storage = *storage_,
+             .find = [this](std::string_view name) -> base::Result<protocol::ModelInfo> {
+               TRY_ASSIGN(auto record, catalog_->find(name));
+               return std::move(record.info);
+             },
+             .on_event = [this](const protocol::JobInfo& job) { events_.publish(job); },
+             .log = log_.named("jobs")}),
       keys_(*storage_),
       parts_{.loop = loop_,
              .lanes = lanes_,
              .config = config_,
              .catalog = *catalog_,
              .host = *host_,
+             .jobs = jobs_,
              .client = *client_,
              .logs = logs,
              .events = events_,
@@ -167,9 +216,25 @@ std::vector<insight::WarmupJob> Daemon::warmup_jobs() {
          run.runs_on("ingle-storage");
          co_return co_await catalog_->load_known();
        }},
+      {"jobs", WarmupNeed::core,
+       [this](WarmupRun& run) -> base::Task<base::Status> {
+         run.runs_on("ingle-storage");
+         co_return co_await jobs_.load_history();
+       }},
+      {"measurements", WarmupNeed::core,
+       [this](WarmupRun& run) -> base::Task<base::Status> {
+         run.runs_on("ingle-storage");
+         co_return co_await measured_.load();
+       }},
+      {"conversations", WarmupNeed::optional,
+       [this](WarmupRun& run) -> base::Task<base::Status> {
+         run.runs_on("ingle-pool");
+         co_return co_await kv_->open();
+       }},
       {"scan", WarmupNeed::optional,
        [this](WarmupRun& run) -> base::Task<base::Status> {
          run.runs_on("ingle-pool");
+         host_->preload(config_.models.preload);
          co_return co_await catalog_->scan();
        }},
       {"engine", WarmupNeed::optional, [this](WarmupRun& run) { return find_engine(run); }},
@@ -220,8 +285,10 @@ void Daemon::on_signal(int number) {
 
 base::Task<void> Daemon::stop() {
   server_->stop_accepting();
+  co_await jobs_.shut_down();
   co_await server_->drain(duration_of(config_.server.drain_timeout));
   co_await host_->shut_down();
+  co_await measured_.finish();
   loop_.stop();
 }
 

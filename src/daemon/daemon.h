@@ -11,16 +11,20 @@
 #include "base/lanes.h"
 #include "base/log.h"
 #include "catalog/catalog.h"
+#include "daemon/measured.h"
 #include "daemon/setup.h"
+#include "engines/kv_keep.h"
 #include "engines/model_host.h"
 #include "http/client.h"
 #include "http/server.h"
 #include "insight/event_bus.h"
 #include "insight/log_hub.h"
 #include "insight/startup.h"
+#include "jobs/jobs.h"
 #include "platform/asio_loop.h"
 #include "platform/process.h"
 #include "platform/signals.h"
+#include "resources/machine.h"
 #include "storage/storage.h"
 
 namespace ingle::daemon {
@@ -61,10 +65,14 @@ class Daemon {
   std::unique_ptr<http::Client> client_;
   std::unique_ptr<catalog::Catalog> catalog_;
   insight::EventBus events_;
+  base::CancelSource stopping_;
+  std::unique_ptr<resources::Machine> machine_;
+  Measured measured_;
+  std::unique_ptr<engines::KvKeep> kv_;
   std::unique_ptr<engines::ModelHost> host_;
+  jobs::Jobs jobs_;
   api::KeyRing keys_;
   api::Traffic traffic_;
-  base::CancelSource stopping_;
   api::Parts parts_;
   api::Router router_;
   std::unique_ptr<http::Server> server_;

@@ -1,5 +1,5 @@
-// ingle's own surface under /api/v1: models, workers, logs, events, metrics. Bodies are the wire
-// structs of protocol/.
+// ingle's own surface under /api/v1: models, workers, jobs, logs, events, metrics. Bodies are the
+// wire structs of protocol/.
 #pragma once
 
 #include "api/call.h"
@@ -12,6 +12,11 @@ base::Task<base::Status> list_residents(Call& call);
 base::Task<base::Status> get_system(Call& call);
 base::Task<base::Status> load_model(Call& call);
 base::Task<base::Status> unload_model(Call& call);
+// ?count=, ?before=ID, ?state=
+base::Task<base::Status> list_jobs(Call& call);
+base::Task<base::Status> start_job(Call& call);
+base::Task<base::Status> get_job(Call& call);
+base::Task<base::Status> cancel_job(Call& call);
 // ?model=, ?set=name=value,... (repeatable)
 base::Task<base::Status> get_plan(Call& call);
 // ?size_bytes=, ?name=; the body is the beginning of a GGUF file.

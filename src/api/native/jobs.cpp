@@ -1,0 +1,65 @@
+#include "jobs/jobs.h"
+
+#include <charconv>
+
+#include "api/native/handlers.h"
+#include "base/lanes.h"
+#include "platform/asio_loop.h"
+#include "protocol/codec.h"
+
+namespace ingle::api::native {
+namespace {
+
+using base::ErrorCode;
+using base::fail;
+
+base::Result<jobs::JobListFilter> read_filter(const http::Target& target) {
+  jobs::JobListFilter out;
+  if (const auto text = target.query_value("count")) {
+    const auto* end = text->data() + text->size();
+    const auto [stop, error] = std::from_chars(text->data(), end, out.count);
+    if (error != std::errc{} || stop != end)
+      return fail(ErrorCode::invalid_argument,
+                  "count is '" + std::string(*text) + "'; it must be a whole number");
+  }
+  if (const auto text = target.query_value("before")) out.before = std::string(*text);
+  if (const auto text = target.query_value("state")) {
+    out.state = jobs::job_state_from_name(*text);
+    if (!out.state)
+      return fail(ErrorCode::invalid_argument,
+                  "state is '" + std::string(*text) +
+                      "'; it must be queued, running, completed, failed, cancelled or interrupted");
+  }
+  return out;
+}
+
+}  // namespace
+
+base::Task<base::Status> list_jobs(Call& call) {
+  CO_TRY_ASSIGN(auto filter, read_filter(call.exchange.target()));
+  CO_TRY_ASSIGN(const auto list, co_await call.parts.jobs.list(std::move(filter)));
+  // Hundreds of jobs are encoded: too much for one turn of the loop.
+  CO_TRY_ASSIGN(auto body,
+                co_await base::run_on(call.parts.lanes, call.parts.loop, base::Lane::interactive,
+                                      "encode jobs",
+                                      [&]() -> std::string { return protocol::encode(list); }));
+  co_return co_await call.respond_json(std::move(body));
+}
+
+base::Task<base::Status> start_job(Call& call) {
+  CO_TRY_ASSIGN(auto request, protocol::decode<protocol::JobRequest>(call.exchange.request().body));
+  CO_TRY_ASSIGN(const auto job, co_await call.parts.jobs.start(std::move(request)));
+  co_return co_await call.respond_json(protocol::encode(job));
+}
+
+base::Task<base::Status> get_job(Call& call) {
+  CO_TRY_ASSIGN(const auto job, co_await call.parts.jobs.get(call.path_tail));
+  co_return co_await call.respond_json(protocol::encode(job));
+}
+
+base::Task<base::Status> cancel_job(Call& call) {
+  CO_TRY_ASSIGN(const auto job, co_await call.parts.jobs.cancel(call.path_tail));
+  co_return co_await call.respond_json(protocol::encode(job));
+}
+
+}  // namespace ingle::api::native
