@@ -9,9 +9,9 @@
 namespace ingle::cli {
 namespace {
 
-constexpr std::array<const char*, 14> kVerbs{"serve",   "run",  "ls",    "ps", "system",     "load",
-                                             "unload",  "show", "logs",  "config", "keys",
-                                             "version", "help", "--help"};
+constexpr std::array<const char*, 15> kVerbs{"serve",  "run",     "ls",      "ps",   "system",
+                                             "load",   "can-run", "unload",  "show", "logs",
+                                             "config", "keys",    "version", "help", "--help"};
 
 // A flag of `serve` that sets one key of the configuration.
 struct KeyFlag {
@@ -42,6 +42,7 @@ struct Parsed {
   std::string model;
   bool all = false;
   std::string what;
+  bool pin = false, unpin = false;
   bool json = false, tensors = false, raw = false;
   LogsArguments logs;
   std::string level;
@@ -53,7 +54,7 @@ struct Commands {
   Parsed parsed;
   CLI::App *serve = nullptr, *run = nullptr, *list = nullptr, *residents = nullptr,
            *system = nullptr;
-  CLI::App *load = nullptr, *unload = nullptr, *show = nullptr, *logs = nullptr;
+  CLI::App *load = nullptr, *can_run = nullptr, *unload = nullptr, *show = nullptr, *logs = nullptr;
   CLI::App *config = nullptr, *config_show = nullptr, *version = nullptr;
   CLI::App *keys = nullptr, *keys_new = nullptr, *keys_list = nullptr, *keys_remove = nullptr;
 };
@@ -107,6 +108,13 @@ void add_models(Commands& c) {
       ->allow_extra_args(false);
   c.load->add_option("--keep-alive", parsed.load.keep_alive,
                      "Unload after this long without use, as 5m; -1: never");
+  auto* pin = c.load->add_flag("--pin", parsed.pin, "Never move it aside or unload it when idle");
+  c.load->add_flag("--unpin", parsed.unpin, "Undo --pin")->excludes(pin);
+  c.can_run = c.app.add_subcommand("can-run", "Say whether a model could be run here");
+  c.can_run->add_option("file", parsed.what, "A GGUF file, or its beginning; - for stdin")
+      ->type_name("FILE|-")
+      ->required();
+  c.can_run->add_flag("--json", parsed.json, "Print JSON");
   c.unload = c.app.add_subcommand("unload", "Unload a model, or all");
   auto* model = c.unload->add_option("model", parsed.model, "Name of the model");
   c.unload->add_flag("--all", parsed.all, "Unload every model")->excludes(model);
@@ -194,7 +202,11 @@ std::expected<Arguments, ParseEnd> arguments_of(Commands& c) {
   if (c.list->parsed()) return ListArguments{output};
   if (c.residents->parsed()) return ResidentsArguments{output};
   if (c.system->parsed()) return SystemArguments{output};
-  if (c.load->parsed()) return std::move(parsed.load);
+  if (c.load->parsed()) {
+    if (parsed.pin || parsed.unpin) parsed.load.pin = parsed.pin;
+    return std::move(parsed.load);
+  }
+  if (c.can_run->parsed()) return CanRunArguments{parsed.what, output};
   if (c.unload->parsed()) {
     if (parsed.model.empty() && !parsed.all)
       return wrong_usage("name the model to unload, or give --all");

@@ -44,6 +44,12 @@ struct LoadArguments {
   bool explain = false;
   std::vector<std::string> set;  // name=value
   std::optional<std::string> keep_alive;
+  std::optional<bool> pin;  // none: as it is
+};
+
+struct CanRunArguments {
+  std::string file;  // "-": stdin
+  Output output = Output::table;
 };
 
 struct UnloadArguments {
@@ -75,9 +81,10 @@ struct KeysArguments {
 
 struct VersionArguments {};
 
-using Arguments = std::variant<ServeOptions, RunArguments, ListArguments, ResidentsArguments, SystemArguments,
-                               LoadArguments, UnloadArguments, ShowArguments, LogsArguments,
-                               ConfigArguments, KeysArguments, VersionArguments>;
+using Arguments =
+    std::variant<ServeOptions, RunArguments, ListArguments, ResidentsArguments, SystemArguments,
+                 LoadArguments, CanRunArguments, UnloadArguments, ShowArguments, LogsArguments,
+                 ConfigArguments, KeysArguments, VersionArguments>;
 
 // Why there is nothing to run: help was asked for (0), or the usage was wrong (2).
 struct ParseEnd {

@@ -22,6 +22,7 @@ struct Dispatch {
   }
   int operator()(const SystemArguments& arguments) const { return show_system(arguments, around); }
   int operator()(const LoadArguments& arguments) const { return load_model(arguments, around); }
+  int operator()(const CanRunArguments& arguments) const { return can_run(arguments, around); }
   int operator()(const UnloadArguments& arguments) const {
     return unload_models(arguments, around);
   }

@@ -22,6 +22,8 @@ int list_models(const ListArguments& arguments, const Surroundings& around);
 int list_residents(const ResidentsArguments& arguments, const Surroundings& around);
 int show_system(const SystemArguments& arguments, const Surroundings& around);
 int load_model(const LoadArguments& arguments, const Surroundings& around);
+// 0: it would fit; 1: it would not, or something failed.
+int can_run(const CanRunArguments& arguments, const Surroundings& around);
 int unload_models(const UnloadArguments& arguments, const Surroundings& around);
 int show(const ShowArguments& arguments, const Surroundings& around);
 int print_logs(const LogsArguments& arguments, const Surroundings& around);

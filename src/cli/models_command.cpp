@@ -6,6 +6,7 @@
 #include "cli/commands.h"
 #include "cli/daemon_client.h"
 #include "cli/json_answer.h"
+#include "cli/plan_text.h"
 #include "cli/table.h"
 #include "insight/escape.h"
 #include "platform/asio_loop.h"
@@ -84,17 +85,6 @@ std::string resident_state(const protocol::ResidentModel& model) {
   return state;
 }
 
-void print_settings(const protocol::LoadPlan& result, const Terminal& terminal) {
-  Table table({{.title = "SETTING"}, {.title = "VALUE"}, {.title = "FROM"}, {.title = "WHY"}});
-  for (const auto& setting : result.settings)
-    table.add({setting.name, setting.value, setting.origin, setting.reason});
-  std::string out = table.text(terminal.out_columns);
-  if (!result.command.empty()) out += "\n" + insight::escape_line(result.command) + "\n";
-  for (const auto& eviction : result.evictions)
-    out += "unloads first: " + insight::escape_line(eviction.model) + "\n";
-  print_out(out);
-}
-
 }  // namespace
 
 int list_models(const ListArguments& arguments, const Surroundings& around) {
@@ -144,19 +134,24 @@ int load_model(const LoadArguments& arguments, const Surroundings& around) {
                                     protocol::LoadRequest{.model = arguments.model,
                                                           .explain = arguments.explain,
                                                           .set = arguments.set,
-                                                          .keep_alive = arguments.keep_alive});
+                                                          .keep_alive = arguments.keep_alive,
+                                                          .pin = arguments.pin});
   if (!result) return print_error(result.error());
   if (arguments.explain) {
-    print_settings(result->plan, around.terminal);
+    print_out(plan_text(result->plan, around.terminal.out_columns));
     return 0;
   }
   const auto name = insight::escape_line(result->model);
+  for (const auto& eviction : result->plan.evictions)
+    print_out("moved aside: " + insight::escape_line(eviction.model) + ", " +
+              bytes_text(eviction.bytes) + "\n");
+  const std::string pinned = arguments.pin ? *arguments.pin ? "; pinned" : "; not pinned" : "";
   if (result->already_loaded) {
-    print_out(name + " was loaded already\n");
+    print_out(name + " was loaded already" + pinned + "\n");
     return 0;
   }
   const base::Micros took(static_cast<std::int64_t>(result->load_ms * 1e3));
-  print_out(name + " is loaded, in " + base::format_duration(took) + "\n");
+  print_out(name + " is loaded, in " + base::format_duration(took) + pinned + "\n");
   return 0;
 }
 
