@@ -249,8 +249,6 @@ base::Task<base::Result<KeptSlot>> KvKeeper::save_slot(const LaunchPlan& plan, S
                                                        std::uint64_t bytes_before,
                                                        const Deadline& deadline) {
   const std::string& model = plan.model.info.id;
-  // Whatever has this name, a link too, is not to be written into.
-  CO_TRY(co_await on_lane([&] { return records_.remove_slot(model, slot.id); }));
   const auto save = [&]() -> base::Task<base::Result<KeptSlot>> {
     CO_TRY_ASSIGN(const auto tokens, co_await slots_.save(plan, slot.id, deadline));
     CO_TRY_ASSIGN(const auto file,
@@ -285,6 +283,7 @@ base::Task<base::Result<KvAmount>> KvKeeper::save(const LaunchPlan& plan, Cancel
   const std::string& model = plan.model.info.id;
   const auto started = loop_.clock().mono_now();
   const Deadline deadline(loop_, cancel);
+  // Also whatever else is in the folder: a link must not be written through.
   co_await clear(model);
   CO_TRY_ASSIGN(auto slots, co_await slots_worth_saving(plan, deadline));
   slots = co_await make_room(plan, std::move(slots));
