@@ -80,6 +80,11 @@ ModelKind kind_of(const FileReading& reading, std::string_view file_name) {
   return ModelKind::text;
 }
 
+void add_up(std::vector<std::uint64_t>& sum, const std::vector<std::uint64_t>& more) {
+  sum.resize(std::max(sum.size(), more.size()), 0);
+  for (std::size_t i = 0; i < more.size(); ++i) sum[i] += more[i];
+}
+
 // The first shard's facts, with the tensors of all.
 gguf::ModelFacts merge_facts(const Group& group) {
   gguf::ModelFacts out;
@@ -96,6 +101,12 @@ gguf::ModelFacts merge_facts(const Group& group) {
     out.weight_bytes += facts.weight_bytes;
     out.expert_bytes += facts.expert_bytes;
     out.embedding_table_bytes += facts.embedding_table_bytes;
+    out.token_embedding_bytes += facts.token_embedding_bytes;
+    out.output_bytes += facts.output_bytes;
+    out.repacked_bytes += facts.repacked_bytes;
+    out.mapped_bytes += facts.mapped_bytes;
+    add_up(out.layer_bytes, facts.layer_bytes);
+    add_up(out.layer_expert_bytes, facts.layer_expert_bytes);
     out.has_classifier = out.has_classifier || facts.has_classifier;
     if (facts.weight_bytes > most) {
       most = facts.weight_bytes;

@@ -20,7 +20,7 @@ using protocol::Json;
 constexpr std::size_t kNameBytesMax = 256;
 constexpr std::size_t kWordBytesMax = 64;
 constexpr std::size_t kProblemBytesMax = 1024;
-constexpr std::size_t kFactCount = 25;
+constexpr std::size_t kFactCount = 39;
 
 // Every fact by its name.
 template <class Facts, class Visit>
@@ -53,6 +53,20 @@ void each_fact(Facts& facts, Visit&& visit) {
   visit("has_classifier", facts.has_classifier);
   visit("split_count", facts.split_count);
   visit("split_index", facts.split_index);
+  visit("token_embedding_bytes", facts.token_embedding_bytes);
+  visit("output_bytes", facts.output_bytes);
+  visit("repacked_bytes", facts.repacked_bytes);
+  visit("mapped_bytes", facts.mapped_bytes);
+  visit("layer_bytes", facts.layer_bytes);
+  visit("layer_expert_bytes", facts.layer_expert_bytes);
+  visit("layer_windows", facts.layer_windows);
+  visit("layer_state_bytes", facts.layer_state_bytes);
+  visit("state_width", facts.state_width);
+  visit("experts_used", facts.experts_used);
+  visit("expert_feed_forward_length", facts.expert_feed_forward_length);
+  visit("key_length_windowed", facts.key_length_windowed);
+  visit("value_length_windowed", facts.value_length_windowed);
+  visit("caches_values", facts.caches_values);
 }
 
 bool take(const Json& json, std::string& out) {
@@ -81,7 +95,8 @@ bool take(const Json& json, T& out) {
   return true;
 }
 
-bool take(const Json& json, std::vector<std::uint32_t>& out) {
+template <std::unsigned_integral T>
+bool take(const Json& json, std::vector<T>& out) {
   const auto* array = json.as_array();
   if (!array) return false;
   for (const Json& element : *array)
@@ -89,7 +104,8 @@ bool take(const Json& json, std::vector<std::uint32_t>& out) {
   return true;
 }
 
-Json give(const std::vector<std::uint32_t>& values) {
+template <std::unsigned_integral T>
+Json give(const std::vector<T>& values) {
   Json::Array array;
   for (const auto value : values) array.emplace_back(value);
   return Json(std::move(array));

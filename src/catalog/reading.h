@@ -16,7 +16,7 @@
 namespace ingle::catalog {
 
 // Rises when the same file would be read differently: kept readings of other versions are dropped.
-inline constexpr int kReadingVersion = 1;
+inline constexpr int kReadingVersion = 2;
 
 // Longer chat templates are left out of the facts (a template of 1 MiB is no template).
 inline constexpr std::size_t kTemplateBytesMax = 1 << 20;

@@ -4,6 +4,8 @@
 #include <format>
 #include <map>
 
+#include "gguf/keys.h"
+#include "gguf/layers.h"
 #include "gguf/tensor_types.h"
 #include "platform/files.h"
 
@@ -11,73 +13,6 @@ namespace ingle::gguf {
 namespace {
 
 constexpr std::size_t kArchitectureBytesMax = 64;
-
-std::unexpected<base::Error> bad_key(std::string_view key, std::string_view why) {
-  return base::fail(base::ErrorCode::malformed, std::format("key '{}' {}", escaped(key, 96), why));
-}
-
-// Reads typed keys of one architecture.
-class Keys {
- public:
-  Keys(const Header& header, std::string_view architecture)
-      : header_(header), prefix_(std::format("{}.", architecture)) {}
-
-  const Value* own(std::string_view rest) const {
-    return header_.find(prefix_ + std::string(rest));
-  }
-  std::string own_name(std::string_view rest) const { return prefix_ + std::string(rest); }
-
-  // 0 when absent.
-  base::Result<std::uint32_t> number(std::string_view key) const {
-    const auto* value = header_.find(key);
-    return value == nullptr ? 0 : to_number(*value, key);
-  }
-  base::Result<std::uint32_t> own_number(std::string_view rest) const {
-    return number(own_name(rest));
-  }
-  // The largest element where a file gives one number per layer.
-  base::Result<std::uint32_t> own_number_or_largest(std::string_view rest) const {
-    const auto* value = own(rest);
-    const auto* array = value == nullptr ? nullptr : value->as_array();
-    if (array == nullptr) return own_number(rest);
-    TRY_ASSIGN(const auto all, numbers(*array, own_name(rest), array->count));
-    return all.empty() ? 0 : std::ranges::max(all);
-  }
-  base::Result<std::string> text(std::string_view key) const {
-    const auto* value = header_.find(key);
-    if (value == nullptr) return std::string();
-    const auto found = value->as_string();
-    if (!found) return bad_key(key, "is no string");
-    return std::string(*found);
-  }
-
-  // The first `count` elements.
-  static base::Result<std::vector<std::uint32_t>> numbers(const ArrayView& array,
-                                                          std::string_view key,
-                                                          std::uint64_t count) {
-    if (array.element == ValueType::string) return bad_key(key, "is no array of numbers");
-    if (array.count < count) return bad_key(key, "has fewer elements than there are layers");
-    if (count > kLayersMax) return bad_key(key, "has too many elements");
-    std::vector<std::uint32_t> out;
-    out.reserve(count);
-    for (std::uint64_t i = 0; i < count; ++i) {
-      TRY_ASSIGN(const auto element, to_number(array.at(i), key));
-      out.push_back(element);
-    }
-    return out;
-  }
-
- private:
-  static base::Result<std::uint32_t> to_number(const Value& value, std::string_view key) {
-    const auto found = value.as_unsigned();
-    if (!found || *found > UINT32_MAX)
-      return bad_key(key, std::format("is no whole number from 0 to {}", UINT32_MAX));
-    return static_cast<std::uint32_t>(*found);
-  }
-
-  const Header& header_;
-  const std::string prefix_;
-};
 
 bool is_plain_word(std::string_view text) {
   return !text.empty() && text.size() <= kArchitectureBytesMax &&
@@ -113,6 +48,9 @@ base::Status read_shape(const Keys& keys, ModelFacts& facts) {
   TRY_ASSIGN(facts.feed_forward_length, keys.own_number_or_largest("feed_forward_length"));
   TRY_ASSIGN(facts.context_tokens_max, keys.own_number("context_length"));
   TRY_ASSIGN(facts.expert_count, keys.own_number("expert_count"));
+  TRY_ASSIGN(facts.experts_used, keys.own_number("expert_used_count"));
+  TRY_ASSIGN(facts.expert_feed_forward_length,
+             keys.own_number_or_largest("expert_feed_forward_length"));
   TRY_ASSIGN(facts.pooling_type, keys.own_number("pooling_type"));
   if (const auto* causal = keys.own("attention.causal")) {
     const auto value = causal->as_bool();
@@ -134,14 +72,9 @@ base::Status read_attention(const Keys& keys, ModelFacts& facts) {
   // Without a count of its own every head has its keys and values; that may differ by layer, too.
   const auto rest = keys.own("attention.head_count_kv") != nullptr ? "attention.head_count_kv"
                                                                    : "attention.head_count";
-  const auto* value = keys.own(rest);
-  if (const auto* array = value == nullptr ? nullptr : value->as_array()) {
-    TRY_ASSIGN(facts.kv_heads, Keys::numbers(*array, keys.own_name(rest), facts.layers));
-    return {};
-  }
-  TRY_ASSIGN(const auto same, keys.own_number(rest));
-  facts.kv_heads.assign(facts.layers, same);
-  return {};
+  TRY_ASSIGN(facts.kv_heads, keys.own_numbers(rest, facts.layers));
+  facts.kv_heads.resize(facts.layers, 0);
+  return read_layers(keys, facts);
 }
 
 base::Status read_tokenizer(const Header& header, const Keys& keys, ModelFacts& facts) {
@@ -170,12 +103,14 @@ void add_up_tensors(const Header& header, ModelFacts& facts) {
     facts.parameters += elements;
     facts.weight_bytes += tensor.size_bytes;
     const bool is_table = tensor.name == "token_embd.weight" || tensor.name == "output.weight";
+    if (tensor.name == "output.weight") facts.output_bytes = tensor.size_bytes;
     if (is_table) facts.embedding_table_bytes += tensor.size_bytes;
     if (tensor.name.contains("_exps.")) facts.expert_bytes += tensor.size_bytes;
     if (tensor.name.starts_with("cls.")) facts.has_classifier = true;
     all_bytes[tensor.type] += tensor.size_bytes;
     if (!is_table && tensor.dimension_count >= 2) layer_bytes[tensor.type] += tensor.size_bytes;
   }
+  add_up_layers(header, facts);
   // What a model is called after is the type of its layers' matrices.
   const auto& bytes = layer_bytes.empty() ? all_bytes : layer_bytes;
   if (bytes.empty()) return;
@@ -186,11 +121,20 @@ void add_up_tensors(const Header& header, ModelFacts& facts) {
 
 }  // namespace
 
+double ModelFacts::layer_kv_bytes_per_token(std::size_t layer, double key_bytes,
+                                            double value_bytes) const {
+  if (layer >= kv_heads.size()) return 0;
+  const bool windowed = layer < layer_windows.size() && layer_windows[layer] != 0;
+  const double keys = windowed && key_length_windowed != 0 ? key_length_windowed : key_length;
+  double values = windowed && value_length_windowed != 0 ? value_length_windowed : value_length;
+  if (!caches_values) values = 0;
+  return kv_heads[layer] * (keys * key_bytes + values * value_bytes);
+}
+
 double ModelFacts::kv_bytes_per_token(double key_bytes, double value_bytes) const {
   double total = 0;
-  for (const auto count : kv_heads)
-    total += static_cast<double>(count) *
-             (static_cast<double>(key_length) * key_bytes + value_length * value_bytes);
+  for (std::size_t layer = 0; layer < kv_heads.size(); ++layer)
+    total += layer_kv_bytes_per_token(layer, key_bytes, value_bytes);
   return total;
 }
 

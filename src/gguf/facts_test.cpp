@@ -205,6 +205,117 @@ TEST(Facts, TakesALaterShardWithoutArchitecture) {
   EXPECT_EQ(facts->split_index, 1u);
 }
 
+TEST(Facts, KnowsWhichLayersAttendToAWindow) {
+  const auto windows = [](const std::string& architecture, bool named, auto pattern) {
+    GgufWriter writer;
+    writer.add("general.architecture", architecture);
+    writer.add(architecture + ".block_count", std::uint32_t{6});
+    if (named) writer.add(architecture + ".attention.sliding_window", std::uint32_t{64});
+    if constexpr (!std::is_same_v<decltype(pattern), int>)
+      writer.add(architecture + ".attention.sliding_window_pattern", pattern);
+    const auto facts = facts_from(writer);
+    EXPECT_TRUE(facts) << facts.error().text();
+    return facts ? facts->layer_windows : std::vector<std::uint32_t>();
+  };
+  using Windows = std::vector<std::uint32_t>;
+  EXPECT_EQ(windows("gemma3", true, 0), (Windows{64, 64, 64, 64, 64, 0}));
+  EXPECT_EQ(windows("gemma3", false, 0), Windows(6, 0));
+  EXPECT_EQ(windows("gemma2", false, 0), (Windows{4096, 0, 4096, 0, 4096, 0}));
+  EXPECT_EQ(windows("smallthinker", true, 0), (Windows{0, 64, 64, 64, 0, 64}));
+  EXPECT_EQ(windows("gpt-oss", true, std::uint32_t{3}), (Windows{64, 64, 0, 64, 64, 0}));
+  EXPECT_EQ(windows("gpt-oss", true, std::uint32_t{0}), Windows(6, 64));
+  EXPECT_EQ(windows("gemma4", true, std::vector<bool>{true, false, false, true, false, true}),
+            (Windows{64, 0, 0, 64, 0, 64}));
+  EXPECT_EQ(windows("gemma4", true, std::vector<bool>{true, false}),
+            (Windows{64, 0, 64, 0, 64, 0}));
+  EXPECT_EQ(windows("llama", true, 0), Windows(6, 0)) << "the engine does not use it there";
+}
+
+TEST(Facts, KnowsStatesOfRecurrentLayers) {
+  auto options = *gguf_writer::preset("mem-recurrent");
+  options.vocabulary_size_min = 0;
+  options.layers = 2;
+  const auto mamba = facts_from(*gguf_writer::make_sample(options));
+  ASSERT_TRUE(mamba) << mamba.error().text();
+  EXPECT_EQ(mamba->kv_heads, (std::vector<std::uint32_t>{0, 0}));
+  EXPECT_EQ(mamba->layer_state_bytes, std::vector<std::uint64_t>(2, 4 * (3 * 1024 + 16 * 1024)));
+  EXPECT_EQ(mamba->state_width, 1024u);
+  EXPECT_EQ(mamba->kv_bytes_per_token(2, 2), 0);
+
+  GgufWriter mixed;
+  mixed.add("general.architecture", std::string("qwen3next"));
+  mixed.add("qwen3next.block_count", std::uint32_t{8});
+  mixed.add("qwen3next.attention.head_count_kv", std::uint32_t{2});
+  mixed.add("qwen3next.ssm.conv_kernel", std::uint32_t{4});
+  mixed.add("qwen3next.ssm.inner_size", std::uint32_t{64});
+  mixed.add("qwen3next.ssm.state_size", std::uint32_t{16});
+  mixed.add("qwen3next.ssm.group_count", std::uint32_t{2});
+  const auto facts = facts_from(mixed);
+  ASSERT_TRUE(facts) << facts.error().text();
+  EXPECT_EQ(facts->kv_heads, (std::vector<std::uint32_t>{0, 0, 0, 2, 0, 0, 0, 2}));
+  const std::uint64_t state = 4 * (3 * (64 + 2 * 2 * 16) + 16 * 64);
+  EXPECT_EQ(facts->layer_state_bytes,
+            (std::vector<std::uint64_t>{state, state, state, 0, state, state, state, 0}));
+
+  GgufWriter huge;
+  huge.add("general.architecture", std::string("mamba"));
+  huge.add("mamba.block_count", std::uint32_t{1});
+  huge.add("mamba.ssm.inner_size", std::uint32_t{0xFFFFFFFF});
+  expect_error(huge, ErrorCode::malformed, "mamba.ssm");
+}
+
+TEST(Facts, AddsUpBytesByLayer) {
+  auto options = *gguf_writer::preset("mem-moe");
+  options.vocabulary_size_min = 0;
+  options.layers = 2;
+  const auto model = gguf_writer::make_sample(options);
+  ASSERT_TRUE(model);
+  const auto facts = facts_from(*model);
+  ASSERT_TRUE(facts) << facts.error().text();
+  ASSERT_EQ(facts->layer_bytes.size(), 2u);
+  EXPECT_EQ(facts->layer_expert_bytes[0], 3u * 8 * 512 * 512 / 32 * 34);
+  EXPECT_EQ(facts->layer_expert_bytes[0] + facts->layer_expert_bytes[1], facts->expert_bytes);
+  EXPECT_EQ(facts->layer_bytes[0] + facts->layer_bytes[1] + facts->token_embedding_bytes +
+                facts->output_bytes + 4 * 512,
+            facts->weight_bytes);
+  EXPECT_EQ(facts->experts_used, 2u);
+  EXPECT_EQ(facts->expert_feed_forward_length, 512u);
+  EXPECT_EQ(facts->repacked_bytes, 0u) << "q8_0 is used as it lies";
+  EXPECT_GE(facts->mapped_bytes, facts->weight_bytes);
+
+  GgufWriter writer = llama();
+  writer.add("llama.block_count", std::uint32_t{1});
+  writer.add_tensor("token_embd.weight", {32, 64}, TensorType::q4_0, zero_row);
+  writer.add_tensor("blk.0.attn_norm.weight", {32}, TensorType::f32, zero_row);
+  writer.add_tensor("blk.0.ffn_up.weight", {32, 64}, TensorType::q4_0, zero_row);
+  writer.add_tensor("blk.0.attn_q.weight", {32, 12}, TensorType::q4_0, zero_row);
+  writer.add_tensor("blk.0.ffn_down.weight", {32, 64}, TensorType::q4_0, zero_row);
+  writer.add_tensor("blk.77.ffn_down.weight", {32, 8}, TensorType::f32, zero_row);
+  writer.add_tensor("blk.99999.ffn_down.weight", {32, 8}, TensorType::q4_0, zero_row);
+  const auto repacked = facts_from(writer);
+  ASSERT_TRUE(repacked) << repacked.error().text();
+  EXPECT_EQ(repacked->repacked_bytes, 2u * 64 * 18 + 8 * 18 + 64 * 18)
+      << "rows in eights, and the embedding as output head";
+  EXPECT_EQ(repacked->mapped_bytes, 64u * 18 + 128 + 64 * 18 + 224 + 64 * 18 + 1024);
+  EXPECT_EQ(repacked->layer_bytes.size(), 78u);
+}
+
+TEST(Facts, LayersThatShareOrPredictKeepNoKeys) {
+  auto shared = llama();
+  shared.add("llama.block_count", std::uint32_t{4});
+  shared.add("llama.attention.head_count", std::uint32_t{2});
+  shared.add("llama.attention.shared_kv_layers", std::uint32_t{3});
+  EXPECT_EQ(facts_from(shared)->kv_heads, (std::vector<std::uint32_t>{2, 0, 0, 0}));
+  auto latent = llama();
+  latent.add("llama.block_count", std::uint32_t{1});
+  latent.add("llama.attention.head_count", std::uint32_t{1});
+  latent.add("llama.attention.key_length", std::uint32_t{576});
+  latent.add("llama.attention.value_length", std::uint32_t{512});
+  latent.add("llama.attention.key_length_mla", std::uint32_t{192});
+  latent.add("llama.nextn_predict_layers", std::uint32_t{0});
+  EXPECT_EQ(facts_from(latent)->kv_bytes_per_token(2, 2), 576 * 2);
+}
+
 // CVE-2024-39721: reading /dev/random never ended; CVE-2024-39719: nor must a pipe hold a lane.
 TEST(Facts, RefusesWhatIsNoFile) {
   EXPECT_FALSE(read_facts("/dev/zero"));
