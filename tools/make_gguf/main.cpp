@@ -26,6 +26,7 @@ constexpr std::string_view kUsage =
   --type TYPE        f32, f16, q8_0, q4_0, q4_k
   --window N         of gemma3, in tokens   --experts N, --experts-used N   of qwen3moe
   --rows WHICH       all, or repeated: a few come again, so that gigabytes are made in seconds
+  --output WHICH     own, or tied: the embedding serves as output head
   --size MB          scales the lengths above, so that the file has about so many megabytes
   --seed N           the same options and seed, the same bytes
   --name TEXT        general.name
@@ -60,11 +61,12 @@ base::Status set_architecture(SampleOptions& options, std::string_view text) {
   return {};
 }
 
-base::Status set_rows(SampleOptions& options, std::string_view text) {
-  if (text != "all" && text != "repeated")
+base::Status set_choice(auto& field, std::string_view text, std::string_view first,
+                        auto first_value, std::string_view second, auto second_value) {
+  if (text != first && text != second)
     return base::fail(base::ErrorCode::invalid_argument,
-                      std::format("'{}' is neither 'all' nor 'repeated'", text));
-  options.rows = text == "all" ? gguf_writer::Rows::all : gguf_writer::Rows::repeated;
+                      std::format("'{}' is neither '{}' nor '{}'", text, first, second));
+  field = text == first ? first_value : second_value;
   return {};
 }
 
@@ -80,7 +82,12 @@ base::Status apply(SampleOptions& options, Target& target, std::string_view flag
   if (flag == "--window") return set_number(options.window_tokens, value);
   if (flag == "--experts") return set_number(options.experts, value);
   if (flag == "--experts-used") return set_number(options.experts_used, value);
-  if (flag == "--rows") return set_rows(options, value);
+  if (flag == "--rows")
+    return set_choice(options.rows, value, "all", gguf_writer::Rows::all, "repeated",
+                      gguf_writer::Rows::repeated);
+  if (flag == "--output")
+    return set_choice(options.output, value, "own", gguf_writer::Output::own, "tied",
+                      gguf_writer::Output::tied);
   if (flag == "--name") return options.name = value, base::Status{};
   if (flag == "--arch") return set_architecture(options, value);
   if (flag == "--layers") return set_number(options.layers, value);

@@ -156,6 +156,7 @@ void SampleBuilder::add_token_embedding(float scale) {
 }
 
 void SampleBuilder::add_output_head() {
+  if (options_.output == Output::tied) return;
   const auto n = static_cast<float>(embd());
   const float lane_out = std::sqrt(n * kLaneShare);
   const float deviation = kLogitNoise / std::sqrt(n * (1 - kLaneShare));

@@ -36,6 +36,9 @@ enum class Architecture {
 // a few come again and again: gigabytes in seconds.
 enum class Rows { all, repeated };
 
+// Whether the output head is a matrix of its own. When it is the embedding, there are no words.
+enum class Output { own, tied };
+
 struct SampleOptions {
   std::string name = "sample";
   Architecture architecture = Architecture::llama;
@@ -53,6 +56,7 @@ struct SampleOptions {
   std::uint32_t experts_used = 2;
   std::uint32_t state_length = 16;  // mamba
   Rows rows = Rows::all;
+  Output output = Output::own;
 };
 
 // Errors: invalid_argument (lengths that do not divide each other, or are zero).
