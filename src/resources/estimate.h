@@ -1,6 +1,13 @@
 // Prediction: what llama-server takes of each device for a model and settings, from the model's
 // file. Pure. The constants are fits to measurements of llama-server 0.7.0 (estimate.cpp says
 // which); what was measured for the very same settings beats them (measurements.h).
+//
+// What is predicted for the host is the worker's resident set, with the pages of a mapped file,
+// once every slot has read a long prompt and generated. A worker that has done less holds less: a
+// part of the compute buffers and of the copies of windows and states comes with use only; without
+// flash attention, where buffers grow with the context, that is much. Measured on processors only:
+// what is said of GPUs follows the engine's rules for placing layers, and what their runtimes take
+// is a usual figure for CUDA.
 #pragma once
 
 #include <cstdint>
@@ -21,20 +28,24 @@ struct TextUse {
   double value_bytes = 2;
   bool flash_attention = true;
   bool mmap = true;
-  bool embeds = false;  // an embedding or reranking model: no cache is kept
+  bool embeds = false;                // an embedding or reranking model
   std::uint64_t cache_ram_bytes = 0;  // prompts kept in RAM beside the slots, when full
-  // Layers on a GPU, the last ones first; layers + 1 or more: all, with the output head.
+  // Layers on a GPU, as --gpu-layers counts them: from the last one, which is the output head. So 1
+  // is the head alone, and layers + 1 or more is all.
   std::uint32_t gpu_layers = 0;
-  // Of the layers on the GPU, those whose experts stay on the host.
+  // Of the layers on the GPU, the first ones: their experts stay on the host.
   std::uint32_t expert_layers_on_host = 0;
   std::size_t gpu = 1;  // device index of the GPU; unused when gpu_layers is 0
 };
 
-// Resident bytes once loaded and used. Without the cache of prompts, which the engine fills in time
-// and which is bounded by cache_ram_bytes: that is a piece of its own (kind other).
+// Kinds: weights (with the second copy that processors make of matrices of some types: "repacked"),
+// kv (keys, values and states of all slots, and the copies of windows and states for going back),
+// compute (buffers and logits; on a GPU its runtime, too), other (code, tokenizer, slots). The
+// cache of prompts is not in it: the engine fills it in time, up to cache_ram_bytes.
 Footprint estimate_text(const gguf::ModelFacts& facts, const TextUse& use);
 
-// Bytes of the cache of one slot: keys, values, and the state of recurrent layers.
+// Bytes of the cache of one slot: keys, values, and the state of recurrent layers; on all devices.
+// 0 for models that compute a text in one piece (not causal).
 std::uint64_t slot_cache_bytes(const gguf::ModelFacts& facts, const TextUse& use);
 
 }  // namespace ingle::resources
