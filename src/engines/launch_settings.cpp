@@ -42,10 +42,11 @@ class Wording {
     word_rest();
     out_.use = choice_.use;
     out_.footprint = choice_.footprint;
+    out_.reserved = reserved(choice_);
     out_.placement = placer_.describe(choice_.place);
     out_.reasons.insert(out_.reasons.begin(), place_reason());
     out_.reasons.push_back(std::format("on the host it takes {} of the {} that it can get",
-                                       format_bytes(choice_.footprint.on(kHost)),
+                                       format_bytes(reserved(choice_).on(kHost)),
                                        format_bytes(room_.devices[kHost].bytes)));
     return std::move(out_);
   }
@@ -238,12 +239,7 @@ class Wording {
     std::string reason = "embeddings have no prompts to keep";
     if (!wish_.embeds && given_.find("cache_ram_mib") == nullptr) {
       out_.cache_ram_mib = cache_derived_mib();
-      const auto with =
-          placer_.with_cache(choice_, static_cast<std::uint64_t>(out_.cache_ram_mib) << 20);
-      if (placer_.fits(with.footprint))
-        choice_ = with;
-      else
-        out_.cache_ram_mib = 0;
+      choice_.use.cache_ram_bytes = static_cast<std::uint64_t>(out_.cache_ram_mib) << 20;
     }
     if (!wish_.embeds)
       reason = std::format(

@@ -41,6 +41,9 @@ struct LaunchSettings {
   // The same as numbers, and what it takes of each device once loaded and used.
   resources::TextUse use{};
   resources::Footprint footprint{};
+  // What is to be held for it: the footprint, and the cache of prompts as if it were full. No
+  // worker that behaves takes more.
+  resources::Footprint reserved{};
   // Where the weights go, in words, and why, one sentence each.
   std::string placement{};
   std::vector<std::string> reasons{};

@@ -28,6 +28,13 @@ std::optional<std::uint32_t> first_good(std::uint32_t low, std::uint32_t high, F
 
 }  // namespace
 
+resources::Footprint reserved(const Choice& choice) {
+  auto out = choice.footprint;
+  if (choice.use.cache_ram_bytes > 0)
+    out.pieces.push_back({kHost, protocol::MemoryKind::other, choice.use.cache_ram_bytes});
+  return out;
+}
+
 std::int64_t floor_context(std::int64_t tokens) {
   const std::int64_t step = tokens <= 2048    ? 128
                             : tokens <= 4096  ? 256
@@ -132,14 +139,15 @@ resources::Footprint Placer::spread(const resources::Footprint& one, const Place
   return out;
 }
 
-bool Placer::fits(const resources::Footprint& footprint) const {
+bool Placer::fits(const Choice& choice) const {
+  const auto taken = reserved(choice);
   for (std::size_t i = 0; i < room_.devices.size(); ++i)
-    if (footprint.on(i) > room_.devices[i].bytes) return false;
+    if (taken.on(i) > room_.devices[i].bytes) return false;
   return true;
 }
 
 bool Placer::fits(const Place& place, const Shape& shape) const {
-  return fits(evaluate(place, shape).footprint);
+  return fits(evaluate(place, shape));
 }
 
 bool Placer::fits_on_gpus(const Place& place, const Shape& shape) const {
@@ -151,8 +159,8 @@ bool Placer::fits_on_gpus(const Place& place, const Shape& shape) const {
 std::optional<Place> Placer::with_experts(Place place, const Shape& shape) const {
   if (wish_.expert_layers_on_host) {
     place.expert_layers_on_host = std::min(*wish_.expert_layers_on_host, expert_layers_max(place));
-  } else {
-    const auto fewest = first_good(0, expert_layers_max(place), [&](std::uint32_t layers) {
+  } else if (place.expert_layers_on_host = 0; !fits_on_gpus(place, shape)) {
+    const auto fewest = first_good(1, expert_layers_max(place), [&](std::uint32_t layers) {
       place.expert_layers_on_host = layers;
       return fits_on_gpus(place, shape);
     });
@@ -221,7 +229,7 @@ std::optional<Choice> Placer::choose_at(std::int64_t context_tokens) const {
   const auto place = place_for(wanted.back());
   if (!place) return std::nullopt;
   for (const auto& shape : wanted)
-    if (auto choice = evaluate(*place, shape); fits(choice.footprint)) return choice;
+    if (auto choice = evaluate(*place, shape); fits(choice)) return choice;
   return std::nullopt;
 }
 
@@ -286,16 +294,9 @@ std::optional<Placer::Step> Placer::fall(const Choice& from) const {
     return std::nullopt;
   }
   auto choice = evaluate(place, shape);
-  if (!fits(choice.footprint)) return std::nullopt;
+  if (!fits(choice)) return std::nullopt;
   return Step{std::move(choice),
               std::format("the load before ran out of memory; now {}", std::move(what))};
-}
-
-Choice Placer::with_cache(const Choice& choice, std::uint64_t cache_ram_bytes) const {
-  Choice out = choice;
-  out.use.cache_ram_bytes = cache_ram_bytes;
-  out.footprint = spread(resources::estimate_text(facts_, out.use), out.place);
-  return out;
 }
 
 std::string Placer::describe(const Place& place) const {

@@ -13,7 +13,8 @@
 // So a GPU is used as far as it goes before a second slot or a finer KV type is, and no context is
 // given up for speed. More memory never makes an earlier item of the list worse.
 //
-// "Fits": on every device, what estimate_text says is at most room.devices[i].bytes; nothing else.
+// "Fits": on every device, what estimate_text says, and on the host the cache of prompts when full,
+// is at most room.devices[i].bytes; nothing else.
 #pragma once
 
 #include <cstdint>
@@ -90,9 +91,7 @@ class Placer {
   };
   std::optional<Step> fall(const Choice& from) const;
 
-  bool fits(const resources::Footprint& footprint) const;
-  // The choice with another cache of prompts.
-  Choice with_cache(const Choice& choice, std::uint64_t cache_ram_bytes) const;
+  bool fits(const Choice& choice) const;
   // "all layers on gpu0", "12 of 32 layers on gpu0", "processor".
   std::string describe(const Place& place) const;
 
@@ -126,6 +125,9 @@ class Placer {
   const LaunchRoom& room_;
   const PlacementWish& wish_;
 };
+
+// The footprint and the cache of prompts, which the engine fills in time.
+resources::Footprint reserved(const Choice& choice);
 
 // Contexts in steps that are coarser the larger they are: the largest step that is no more.
 std::int64_t floor_context(std::int64_t tokens);

@@ -98,7 +98,7 @@ Shortage explain_shortage(const gguf::ModelFacts& facts, protocol::ModelKind kin
   out.problem = std::format(
       "the model needs at least {} (context of {} tokens, {} at once, KV "
       "cache in {}), and it can get {}",
-      needs_text(least.footprint, room), least.use.context_tokens, least.use.parallel,
+      needs_text(reserved(least), room), least.use.context_tokens, least.use.parallel,
       least.kv_type_v, room_text(room));
   protocol::TextConfig wishes = config;
   const auto rest = softened(set, wishes);
@@ -115,7 +115,7 @@ Shortage explain_shortage(const gguf::ModelFacts& facts, protocol::ModelKind kin
   if (config.context_tokens_min > kContextTokensFloor &&
       try_wishes(", less than text.context_tokens_min"))
     return out;
-  out.would_fit = smaller_model(facts, room, least.footprint.total());
+  out.would_fit = smaller_model(facts, room, reserved(least).total());
   return out;
 }
 
