@@ -38,6 +38,13 @@ gguf::ModelFacts model(std::uint32_t layers, std::uint32_t kv_heads, std::uint32
   facts.expert_bytes = expert_bytes;
   facts.expert_count = expert_bytes > 0 ? 64 : 0;
   facts.parameters = 2 * weight_bytes;
+  facts.token_embedding_bytes = facts.output_bytes = weight_bytes / 32;
+  facts.experts_used = expert_bytes > 0 ? 8 : 0;
+  facts.expert_feed_forward_length = expert_bytes > 0 ? facts.embedding_length / 4 : 0;
+  facts.layer_bytes.assign(layers, (weight_bytes - weight_bytes / 16) / layers);
+  facts.layer_expert_bytes.assign(layers, expert_bytes / layers);
+  facts.layer_windows.assign(layers, 0);
+  facts.layer_state_bytes.assign(layers, 0);
   return facts;
 }
 
@@ -128,8 +135,9 @@ TEST(Placement, NeverTakesMoreThanThereIsAndSaysWhy) {
           continue;
         }
         ++fitting;
-        ASSERT_LE(settings->footprint.on(0), host);
-        ASSERT_LE(settings->footprint.on(1), gpu);
+        ASSERT_LE(settings->reserved.on(0), host);
+        ASSERT_LE(settings->reserved.on(1), gpu);
+        ASSERT_GE(settings->reserved.on(0), settings->footprint.on(0));
         ASSERT_FALSE(settings->placement.empty());
         ASSERT_GE(settings->reasons.size(), 2u);
         ASSERT_EQ(settings->explained.size(), 15u);
@@ -412,8 +420,9 @@ TEST(Placement, TheCacheOfPromptsIsReserved) {
   EXPECT_GT(settings.cache_ram_mib, 0);
   EXPECT_LE(static_cast<std::uint64_t>(settings.cache_ram_mib) * kMib, kPromptCacheBytesMax);
   const auto none = good(derive(dense(), room(64 * kGib), {"cache_ram_mib=0"}));
-  EXPECT_EQ(settings.footprint.on(0) - none.footprint.on(0),
+  EXPECT_EQ(settings.reserved.on(0) - none.reserved.on(0),
             static_cast<std::uint64_t>(settings.cache_ram_mib) * kMib);
+  EXPECT_EQ(settings.footprint, none.footprint) << "the prediction is of what a load takes";
 }
 
 }  // namespace
