@@ -9,9 +9,9 @@
 namespace ingle::cli {
 namespace {
 
-constexpr std::array<const char*, 15> kVerbs{"serve",  "run",     "ls",      "ps",   "system",
-                                             "load",   "can-run", "unload",  "show", "logs",
-                                             "config", "keys",    "version", "help", "--help"};
+constexpr std::array kVerbs{"jobs",   "bench", "serve",   "run",    "ls",    "ps",
+                            "system", "load",  "can-run", "unload", "show",  "logs",
+                            "config", "keys",  "version", "help",   "--help"};
 
 // A flag of `serve` that sets one key of the configuration.
 struct KeyFlag {
@@ -47,6 +47,8 @@ struct Parsed {
   LogsArguments logs;
   std::string level;
   std::string key_name;
+  JobsArguments jobs;
+  BenchArguments bench;
 };
 
 struct Commands {
@@ -56,6 +58,8 @@ struct Commands {
            *system = nullptr;
   CLI::App *load = nullptr, *can_run = nullptr, *unload = nullptr, *show = nullptr, *logs = nullptr;
   CLI::App *config = nullptr, *config_show = nullptr, *version = nullptr;
+  CLI::App *jobs = nullptr, *jobs_list = nullptr, *jobs_show = nullptr, *jobs_follow = nullptr;
+  CLI::App *jobs_cancel = nullptr, *bench = nullptr;
   CLI::App *keys = nullptr, *keys_new = nullptr, *keys_list = nullptr, *keys_remove = nullptr;
 };
 
@@ -127,6 +131,44 @@ void add_models(Commands& c) {
   auto* raw = c.show->add_flag("--raw", parsed.raw, "Print every key as it stands in the file");
   json->excludes(tensors)->excludes(raw);
   tensors->excludes(raw);
+}
+
+void add_jobs(Commands& c) {
+  auto& parsed = c.parsed;
+  const auto list_options = [&parsed](CLI::App* command) {
+    command->add_option("--state", parsed.jobs.state, "Only jobs in this state")
+        ->check(CLI::IsMember(
+            {"queued", "running", "completed", "failed", "cancelled", "interrupted"}));
+    command->add_option("-n,--count", parsed.jobs.count, "How many of the newest (20)")
+        ->check(CLI::Range(1, 1000));
+    command->add_flag("--json", parsed.json, "Print JSON");
+  };
+  const auto with_id = [&](const char* name, const char* help) {
+    auto* command = c.jobs->add_subcommand(name, help);
+    command->add_option("id", parsed.jobs.id, "Its id, such as job-12")->required();
+    return command;
+  };
+  c.jobs = c.app.add_subcommand("jobs", "List the jobs, or look at one")->require_subcommand(0, 1);
+  list_options(c.jobs);
+  c.jobs_list = c.jobs->add_subcommand("list", "List the jobs, newest first");
+  list_options(c.jobs_list);
+  c.jobs_show = with_id("show", "Show a job and its result");
+  c.jobs_show->add_flag("--json", parsed.json, "Print JSON");
+  c.jobs_follow = with_id("follow", "Wait for a job's end; Ctrl-C leaves it alone");
+  c.jobs_cancel = with_id("cancel", "Cancel a job");
+
+  auto& bench = parsed.bench;
+  c.bench = c.app.add_subcommand("bench", "Measure how fast a model is here");
+  c.bench->add_option("model", bench.model, "Name of the model")->required();
+  c.bench->add_option("--set", bench.set, "Use a setting as given (repeatable)")
+      ->type_name("NAME=VALUE")
+      ->allow_extra_args(false);
+  const CLI::Range tokens(std::int64_t{1}, std::int64_t{131'072});
+  c.bench->add_option("--prompt-tokens", bench.prompt_tokens, "Tokens of the prompts (512)")
+      ->check(tokens);
+  c.bench->add_option("--generated-tokens", bench.generated_tokens, "Tokens to generate (64)")
+      ->check(tokens);
+  c.bench->add_flag("--json", parsed.json, "Print JSON");
 }
 
 void add_rest(Commands& c) {
@@ -218,6 +260,18 @@ std::expected<Arguments, ParseEnd> arguments_of(Commands& c) {
     parsed.logs.level = base::log_level_from_name(parsed.level).value_or(base::LogLevel::trace);
     return std::move(parsed.logs);
   }
+  if (c.jobs->parsed()) {
+    using Verb = JobsArguments::Verb;
+    if (c.jobs_show->parsed()) parsed.jobs.verb = Verb::show;
+    if (c.jobs_follow->parsed()) parsed.jobs.verb = Verb::follow;
+    if (c.jobs_cancel->parsed()) parsed.jobs.verb = Verb::cancel;
+    parsed.jobs.output = output;
+    return std::move(parsed.jobs);
+  }
+  if (c.bench->parsed()) {
+    parsed.bench.output = output;
+    return std::move(parsed.bench);
+  }
   using Verb = KeysArguments::Verb;
   if (c.keys_new->parsed()) return KeysArguments{Verb::make, parsed.key_name};
   if (c.keys_list->parsed()) return KeysArguments{Verb::list, {}};
@@ -252,6 +306,7 @@ std::expected<Arguments, ParseEnd> parse_arguments(const std::vector<std::string
   add_serve(c);
   add_run(c);
   add_models(c);
+  add_jobs(c);
   add_rest(c);
   if (words.empty()) return std::unexpected(ParseEnd{2, c.app.help()});
   if (words.front() == "--version") return VersionArguments{};

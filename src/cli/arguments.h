@@ -69,6 +69,22 @@ struct LogsArguments {
   std::int64_t count = 100;
 };
 
+struct JobsArguments {
+  enum class Verb { list, show, follow, cancel } verb = Verb::list;
+  std::string id;                    // but for list
+  std::optional<std::string> state;  // of list: only these
+  std::int64_t count = 20;           // of list
+  Output output = Output::table;
+};
+
+struct BenchArguments {
+  std::string model;
+  std::vector<std::string> set;  // name=value
+  std::optional<std::int64_t> prompt_tokens;
+  std::optional<std::int64_t> generated_tokens;
+  Output output = Output::table;
+};
+
 struct ConfigArguments {
   std::vector<config::Sources::Flag> flags;
   Output output = Output::table;
@@ -84,7 +100,7 @@ struct VersionArguments {};
 using Arguments =
     std::variant<ServeOptions, RunArguments, ListArguments, ResidentsArguments, SystemArguments,
                  LoadArguments, CanRunArguments, UnloadArguments, ShowArguments, LogsArguments,
-                 ConfigArguments, KeysArguments, VersionArguments>;
+                 JobsArguments, BenchArguments, ConfigArguments, KeysArguments, VersionArguments>;
 
 // Why there is nothing to run: help was asked for (0), or the usage was wrong (2).
 struct ParseEnd {

@@ -129,6 +129,35 @@ TEST(Arguments, TheOtherCommands) {
   parsed<VersionArguments>({"--version"});
 }
 
+TEST(Arguments, JobsAreListedUnlessTheWordsSayOtherwise) {
+  using Verb = JobsArguments::Verb;
+  EXPECT_EQ(parsed<JobsArguments>({"jobs"}).verb, Verb::list);
+  const auto list = parsed<JobsArguments>({"jobs", "list", "--state", "failed", "-n", "5"});
+  EXPECT_EQ(list.state, "failed");
+  EXPECT_EQ(list.count, 5);
+  EXPECT_EQ(parsed<JobsArguments>({"jobs", "--json"}).output, Output::json);
+  const auto show = parsed<JobsArguments>({"jobs", "show", "job-3", "--json"});
+  EXPECT_EQ(show.verb, Verb::show);
+  EXPECT_EQ(show.id, "job-3");
+  EXPECT_EQ(show.output, Output::json);
+  EXPECT_EQ(parsed<JobsArguments>({"jobs", "follow", "job-3"}).verb, Verb::follow);
+  EXPECT_EQ(parsed<JobsArguments>({"jobs", "cancel", "job-3"}).verb, Verb::cancel);
+  refused({"jobs", "cancel"});
+  refused({"jobs", "job-3"});
+  refused({"jobs", "--state", "lost"});
+}
+
+TEST(Arguments, BenchTakesAWorkload) {
+  const auto bench = parsed<BenchArguments>({"bench", "tiny", "--set", "threads=2", "--set",
+                                             "batch_tokens=64", "--prompt-tokens", "100"});
+  EXPECT_EQ(bench.model, "tiny");
+  EXPECT_EQ(bench.set, (Words{"threads=2", "batch_tokens=64"}));
+  EXPECT_EQ(bench.prompt_tokens, 100);
+  EXPECT_FALSE(bench.generated_tokens);
+  refused({"bench"});
+  refused({"bench", "tiny", "--generated-tokens", "0"});
+}
+
 TEST(Arguments, HelpIsAskedForInThreeWays) {
   for (const Words& words :
        {Words{"help"}, Words{"--help"}, Words{"help", "load"}, Words{"load", "--help"}}) {

@@ -27,6 +27,8 @@ int can_run(const CanRunArguments& arguments, const Surroundings& around);
 int unload_models(const UnloadArguments& arguments, const Surroundings& around);
 int show(const ShowArguments& arguments, const Surroundings& around);
 int print_logs(const LogsArguments& arguments, const Surroundings& around);
+int manage_jobs(const JobsArguments& arguments, const Surroundings& around);
+int run_benchmark(const BenchArguments& arguments, const Surroundings& around);
 int show_config(const ConfigArguments& arguments, const Surroundings& around);
 int manage_keys(const KeysArguments& arguments, const Surroundings& around);
 

@@ -184,6 +184,10 @@ base::Result<std::string> DaemonClient::post(std::string target, std::string bod
   return fetch(request(http::Method::post, std::move(target), std::move(body)));
 }
 
+base::Result<std::string> DaemonClient::del(std::string target) const {
+  return fetch(request(http::Method::del, std::move(target), ""));
+}
+
 base::Result<std::string> DaemonClient::post_bytes(std::string target, std::string body) const {
   auto out = request(http::Method::post, std::move(target), std::move(body));
   out.headers.set("Content-Type", "application/octet-stream");

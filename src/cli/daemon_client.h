@@ -32,6 +32,7 @@ class DaemonClient {
   // The body of the answer. Errors: what the daemon answered, daemon_absent (nobody listens).
   base::Result<std::string> get(std::string target) const;
   base::Result<std::string> post(std::string target, std::string body) const;
+  base::Result<std::string> del(std::string target) const;
   // The same with a body of bytes instead of JSON.
   base::Result<std::string> post_bytes(std::string target, std::string body) const;
 

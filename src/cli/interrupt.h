@@ -6,6 +6,8 @@
 
 namespace ingle::cli {
 
+inline constexpr int kInterruptedCode = 130;  // exit code of a command that Ctrl-C ended
+
 class InterruptGuard {
  public:
   InterruptGuard();

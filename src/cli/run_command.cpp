@@ -17,7 +17,6 @@ namespace {
 using protocol::Json;
 
 constexpr std::size_t kPromptMax = 16 << 20;
-constexpr int kInterruptedCode = 130;
 constexpr std::string_view kHelp =
     "/clear  forget the conversation\n"
     "/exit   end (so does Ctrl-D)\n"
