@@ -1,6 +1,7 @@
 #include "engines/launch_settings.h"
 
 #include <algorithm>
+#include <bit>
 #include <format>
 
 #include "base/bytes.h"
@@ -243,7 +244,7 @@ class Wording {
     }
     if (!wish_.embeds)
       reason = std::format(
-          "earlier prompts: two slots' caches of {}, within a sixteenth of the "
+          "earlier prompts: about two slots' caches of {}, within a sixteenth of the "
           "memory left and {}; reserved in full",
           format_bytes(resources::slot_cache_bytes(facts_, choice_.use)),
           format_bytes(kPromptCacheBytesMax));
@@ -255,7 +256,10 @@ class Wording {
     const auto used = choice_.footprint.on(kHost);
     const auto left = room_.devices[kHost].bytes - std::min(used, room_.devices[kHost].bytes);
     const auto slots = 2 * resources::slot_cache_bytes(facts_, choice_.use) + (1 << 20) - 1;
-    return static_cast<std::int64_t>(std::min({slots, left / 16, kPromptCacheBytesMax}) >> 20);
+    // A power of two, so that a little more or less memory makes no other settings, for which
+    // nothing was measured yet.
+    return static_cast<std::int64_t>(
+        std::bit_floor(std::min({slots, left / 16, kPromptCacheBytesMax}) >> 20));
   }
 
   const gguf::ModelFacts& facts_;
@@ -271,8 +275,8 @@ class Wording {
 base::Error shortage_error(const gguf::ModelFacts& facts, ModelKind kind, const LaunchRoom& room,
                            const protocol::TextConfig& config,
                            const std::vector<std::string>& set) {
-  const auto shortage = explain_shortage(facts, kind, room, config, set);
-  return {ErrorCode::out_of_memory, shortage.problem + "; " + shortage.would_fit};
+  auto shortage = explain_shortage(facts, kind, room, config, set);
+  return {ErrorCode::out_of_memory, std::move(shortage.problem), {std::move(shortage.would_fit)}};
 }
 
 base::Result<LaunchSettings> derive(const gguf::ModelFacts& facts, ModelKind kind,

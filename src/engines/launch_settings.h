@@ -83,7 +83,8 @@ inline constexpr std::uint64_t kPromptCacheBytesMax = 512ull << 20;  // of a der
 // configuration's context and slots are wishes that shrink with the memory. placement.h says in
 // which order. Errors: those of normalise_overrides (setting_rules.h), invalid_argument for values
 // that contradict each other, the model or the machine, and out_of_memory when the model cannot be
-// run in this room, or when there is no further step to fall: the text of explain_shortage.
+// run in this room, or when there is no further step to fall: the message is the problem of
+// explain_shortage, its first line of context what would fit.
 base::Result<LaunchSettings> derive_launch_settings(const gguf::ModelFacts& facts,
                                                     protocol::ModelKind kind,
                                                     const LaunchRoom& room,

@@ -131,7 +131,7 @@ TEST(Placement, NeverTakesMoreThanThereIsAndSaysWhy) {
         SCOPED_TRACE(std::format("{} in {} and {}", name, host, gpu));
         if (!settings) {
           ASSERT_EQ(settings.error().code, ErrorCode::out_of_memory);
-          ASSERT_TRUE(settings.error().message.contains(" would")) << settings.error().message;
+          ASSERT_TRUE(settings.error().text().contains(" would")) << settings.error().text();
           continue;
         }
         ++fitting;
@@ -223,9 +223,9 @@ TEST(Placement, TheLeastContextIsKept) {
   const auto refused = derive(dense(), room(host), {}, config);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::out_of_memory);
-  EXPECT_TRUE(refused.error().message.contains("would fit: context_tokens="))
-      << refused.error().message;
-  EXPECT_TRUE(refused.error().message.contains("less than text.context_tokens_min"));
+  EXPECT_TRUE(refused.error().text().contains("would fit: context_tokens="))
+      << refused.error().text();
+  EXPECT_TRUE(refused.error().text().contains("less than text.context_tokens_min"));
   auto small = dense();
   small.context_tokens_max = 1024;
   EXPECT_EQ(good(derive(small, room(16 * kGib), {}, config)).context_tokens, 1024)
@@ -250,7 +250,7 @@ TEST(Placement, WhatWasAskedForIsNotShrunkButExplained) {
       derive(dense(), room(6 * kGib), {"context_tokens=65536", "parallel=4", "threads=3"});
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::out_of_memory);
-  const auto& message = refused.error().message;
+  const auto message = refused.error().text();
   EXPECT_TRUE(message.contains("at least")) << message;
   EXPECT_TRUE(message.contains("6.0 GiB on the host")) << message;
   EXPECT_TRUE(message.contains("would fit: context_tokens=")) << message;

@@ -69,11 +69,11 @@ std::string smaller_model(const gguf::ModelFacts& facts, const LaunchRoom& room,
     if (&device == &room.devices[kHost] || !device.engine_name.empty()) total += device.bytes;
   if (facts.weight_bytes >= total)
     return std::format(
-        "a smaller quantisation would: this model's weights alone are {}, and {} "
+        "a smaller quantisation would fit: this model's weights alone are {}, and {} "
         "can be had",
         format_bytes(facts.weight_bytes), format_bytes(total));
   return std::format(
-      "a smaller quantisation or model would, or {} more memory: close other "
+      "a smaller quantisation or model would fit, or {} more memory: close other "
       "applications",
       format_bytes(needed > total ? needed - total : 1));
 }
