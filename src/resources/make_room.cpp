@@ -23,8 +23,9 @@ using Kind = RoomAnswer::Kind;
 using Lack = std::vector<std::int64_t>;   // bytes missing, by device; not above 0: enough
 using Picked = std::vector<std::size_t>;  // indices of holders
 
-// An idle model's chance to be wanted again is halved when it has been idle for this long.
-constexpr double kForgottenAfterS = 60;
+// An idle model's chance to be wanted again is halved when it has been idle for this long: a
+// conversation that has just been answered goes on within seconds, if it does.
+constexpr double kForgottenAfterS = 5;
 // A busy model is wanted for certain, and its next requests wait meanwhile.
 constexpr double kBusyFactor = 2;
 // So that models without a known time to reload are told apart by the time since their use.
@@ -77,7 +78,14 @@ class Room {
     if (enough(lack_)) return {.kind = Kind::now, .reason = "there is room"};
     const auto all_but_pinned =
         of({Group::ending, Group::idle, Group::young, Group::busy, Group::loading});
-    if (!enough(without(all_but_pinned))) return never(without(all_but_pinned));
+    if (const Lack lack = without(all_but_pinned); !enough(lack)) {
+      const auto moving = this->moving();
+      if (moving.empty() || !enough(without(moving, lack))) return never(lack);
+      return {.kind = Kind::wait,
+              .reason = std::format("waiting for {} to be loaded or unloaded: until then what is "
+                                    "free cannot be told exactly",
+                                    names(moving))};
+    }
     const auto ending = of({Group::ending});
     if (enough(without(ending)))
       return {.kind = Kind::wait, .reason = std::format("waiting for {} to end", names(ending))};
@@ -112,6 +120,15 @@ class Room {
     Picked out;
     for (std::size_t i = 0; i < question_.holders.size(); ++i)
       if (std::ranges::contains(groups, group(question_.holders[i]))) out.push_back(i);
+    return out;
+  }
+
+  // Those whose memory is just being taken or given back: what is available may be told too low by
+  // as much as they hold, because they and the machine are not measured at the same moment.
+  Picked moving() const {
+    Picked out;
+    for (std::size_t i = 0; i < question_.holders.size(); ++i)
+      if (question_.holders[i].ending || !question_.holders[i].open) out.push_back(i);
     return out;
   }
 
