@@ -61,7 +61,10 @@ test('jobs are listed in pages, and wrong questions refused', async (t) => {
     const { id } = await start(daemon, { model: 'tiny' });
     assert.equal((await inState(daemon, id, 'completed', 'failed')).state, 'completed');
   }
-  const ids = async (query) => (await daemon.get(`/api/v1/jobs${query}`)).body.jobs.map((j) => j.id);
+  const ids = async (query) => {
+    const { body } = await daemon.get(`/api/v1/jobs${query}`);
+    return body.jobs.map(({ id }) => id);
+  };
   assert.deepEqual(await ids(''), ['job-3', 'job-2', 'job-1']);
   assert.deepEqual(await ids('?count=1'), ['job-3']);
   assert.deepEqual(await ids('?before=job-3&count=1'), ['job-2']);
