@@ -27,7 +27,7 @@ const inState = (daemon, id, ...states) =>
     { timeout: 60_000, every: 50 },
   );
 const measuring = (daemon, id) =>
-  waitFor('the measuring', async () => (await get(daemon, id)).progress.stage === 'measuring');
+  waitFor('the measuring', async () => (await get(daemon, id)).progress?.stage === 'measuring');
 
 test('a benchmark measures, and says with what', async (t) => {
   const daemon = await startDaemon(t, { models: ['tiny', 'embedding'] });
