@@ -30,24 +30,26 @@ std::vector<std::filesystem::path> model_folders(const Setup& setup) {
 // Ranges were checked when the configuration was loaded.
 base::Micros duration_of(const std::string& text) { return base::parse_duration(text).value(); }
 
-engines::ModelHostOptions host_options(const Setup& setup) {
+engines::ModelHostOptions host_options(const Setup& setup, const std::string& worker_groups) {
   const auto environment = platform::process_environment();
   const auto& memory = setup.config.values.memory;
-  return {.run_folder = setup.home.run,
-          .lease_folder = setup.home.workers(),
-          .text = setup.config.values.text,
-          .keep_alive = duration_of(setup.config.values.models.keep_alive),
-          .waiters_max = static_cast<std::size_t>(setup.config.values.queue.waiting_max),
-          .memory = {.ram_budget_bytes = static_cast<std::uint64_t>(memory.ram_budget),
-                     .vram_budget_bytes = static_cast<std::uint64_t>(memory.vram_budget),
-                     .ram_margin_bytes = static_cast<std::uint64_t>(memory.ram_margin),
-                     .vram_margin_bytes = static_cast<std::uint64_t>(memory.vram_margin)},
-          .queue = {.longest_wait = duration_of(setup.config.values.queue.longest_wait),
-                    .shortest_residency = duration_of(setup.config.values.queue.shortest_residency)},
-          .put_back = memory.put_back,
-          .guard = memory.guard,
-          .path_variable = environment("PATH").value_or("/usr/local/bin:/usr/bin:/bin"),
-          .environment = engines::worker_environment(environment)};
+  return {
+      .run_folder = setup.home.run,
+      .lease_folder = setup.home.workers(),
+      .text = setup.config.values.text,
+      .keep_alive = duration_of(setup.config.values.models.keep_alive),
+      .waiters_max = static_cast<std::size_t>(setup.config.values.queue.waiting_max),
+      .memory = {.ram_budget_bytes = static_cast<std::uint64_t>(memory.ram_budget),
+                 .vram_budget_bytes = static_cast<std::uint64_t>(memory.vram_budget),
+                 .ram_margin_bytes = static_cast<std::uint64_t>(memory.ram_margin),
+                 .vram_margin_bytes = static_cast<std::uint64_t>(memory.vram_margin)},
+      .queue = {.longest_wait = duration_of(setup.config.values.queue.longest_wait),
+                .shortest_residency = duration_of(setup.config.values.queue.shortest_residency)},
+      .put_back = memory.put_back,
+      .guard = memory.guard,
+      .worker_groups = worker_groups,
+      .path_variable = environment("PATH").value_or("/usr/local/bin:/usr/bin:/bin"),
+      .environment = engines::worker_environment(environment)};
 }
 
 std::map<protocol::JobKind, jobs::JobKindSetup> job_kinds(base::Loop& loop,
@@ -100,9 +102,10 @@ Daemon::Daemon(const Setup& setup, platform::Files& files, const base::Clock& cl
                             {"wall_ms", static_cast<double>(stall.wall.count()) / 1000},
                             {"cpu_ms", static_cast<double>(stall.cpu.count()) / 1000}});
             }),
+      groups_(platform::WorkerGroups::create()),
       lanes_({}),
       storage_(storage::Storage::create(setup.home.database_file(), loop_, log_.named("storage"))),
-      processes_(platform::create_processes(loop_, lanes_)),
+      processes_(platform::create_processes(loop_, lanes_, groups_.get())),
       client_(http::Client::create(loop_, {})),
       catalog_(catalog::Catalog::create({.folders = model_folders(setup)}, files, *storage_, lanes_,
                                         loop_, log_.named("catalog"))),
@@ -110,12 +113,11 @@ Daemon::Daemon(const Setup& setup, platform::Files& files, const base::Clock& cl
       machine_(resources::create_machine(machine_options(setup, stopping_.token()), *processes_,
                                          lanes_, loop_, log_.named("resources"))),
       measured_(*storage_, log_.named("resources")),
-      kv_(engines::create_kv_keep(
-          {.folder = setup.home.data / "kv",
-           .bytes_max = static_cast<std::uint64_t>(config_.memory.kv_disk)},
-          *client_, loop_, lanes_, files, log_.named("engines"))),
+      kv_(engines::create_kv_keep({.folder = setup.home.data / "kv",
+                                   .bytes_max = static_cast<std::uint64_t>(config_.memory.kv_disk)},
+                                  *client_, loop_, lanes_, files, log_.named("engines"))),
       host_(engines::create_model_host(
-          host_options(setup),
+          host_options(setup, groups_->text()),
           {.loop = loop_,
            .lanes = lanes_,
            .processes = *processes_,

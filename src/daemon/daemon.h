@@ -24,6 +24,7 @@
 #include "platform/asio_loop.h"
 #include "platform/process.h"
 #include "platform/signals.h"
+#include "platform/worker_groups.h"
 #include "resources/machine.h"
 #include "storage/storage.h"
 
@@ -59,6 +60,7 @@ class Daemon {
   base::Logger log_;
 
   platform::AsioLoop loop_;
+  std::unique_ptr<platform::WorkerGroups> groups_;
   base::LanePool lanes_;
   std::unique_ptr<storage::Storage> storage_;
   std::unique_ptr<platform::Processes> processes_;

@@ -194,6 +194,7 @@ void ModelHostImpl::preload(std::vector<std::string> models) {
                            .reason = "to be loaded at the start (models.preload)",
                            .since = seams_.loop.clock().wall_now()});
   if (pushed_out_.empty()) return;
+  put_back_at_ = now();
   ensure_managed();
   wake_.set();
 }

@@ -120,6 +120,7 @@ struct ModelHostOptions {
   resources::QueuePolicy queue{};
   bool put_back = true;
   bool guard = true;
+  std::string worker_groups{};  // whether workers get control groups, in words
   std::string path_variable{};  // PATH, where llama-server is looked for
   // The whole environment of workers, besides what the engine itself needs.
   std::vector<std::pair<std::string, std::string>> environment{};

@@ -1,6 +1,7 @@
 // The one implementation of ModelHost, declared here so that its parts can stand in several files:
 //   model_host.cpp          the surface: requests, unload, shutdown
-//   model_host_manager.cpp  who is let in, who is loaded next, who has to go
+//   model_host_manager.cpp  who is let in, who is looked at next, who comes back
+//   model_host_admit.cpp    how one model that is waited for is planned, given room and loaded
 //   model_host_life.cpp     one worker, from its reservation to its release
 //   model_host_watch.cpp    readings: growth past a reservation, the whole machine's memory
 //   model_host_report.cpp   plans and lists for people
@@ -51,6 +52,10 @@ class ModelHostImpl final : public ModelHost {
   enum class Step { again, next, stop };  // look at everything again; at the next intent; at none
   base::Task<Step> admit_one(IntentPtr intent, std::vector<ResidentPtr>& drained);
   std::optional<Step> replace(Intent& intent);
+  Step refuse(const Intent& intent, base::Error error);
+  base::Task<std::optional<Step>> make_plan(IntentPtr intent);
+  Step act_on(Intent& intent, const resources::RoomQuestion& question,
+              const resources::RoomAnswer& answer, std::vector<ResidentPtr>& drained);
   base::Task<bool> put_back();
   base::Task<void> wait_for_change();
   void refresh_intents();
@@ -58,6 +63,7 @@ class ModelHostImpl final : public ModelHost {
   resources::RoomQuestion question_for(const LaunchPlan& plan, base::MonoTime waiting_since) const;
   void apply_drains(const std::vector<ResidentPtr>& drained);
   bool memory_still_returning(const resources::Footprint& footprint) const;
+  bool memory_moves(const Intent& intent) const;
   void note_wait(Intent& intent, std::string reason, std::optional<base::MonoTime> ask_again);
   void ask_again_by(base::MonoTime time);
 
@@ -134,6 +140,7 @@ class ModelHostImpl final : public ModelHost {
     base::Error cause{};  // of the last load that failed
   };
   std::map<std::string, Fall, std::less<>> falls_;  // by intent: loads that ran out of memory
+  base::MonoTime put_back_at_{};                    // no look at what may come back before
   std::optional<base::MonoTime> ask_again_;         // the manager's next look at the latest
   std::uint64_t requests_ = 0;
   std::string queue_told_;  // the last queue event, so that only changes are told

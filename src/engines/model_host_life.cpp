@@ -198,7 +198,7 @@ base::Task<void> ModelHostImpl::end(ResidentPtr resident) {
            resident->resident_bytes);
   resident->on_release = nullptr;  // leases of a crashed worker may outlive this host
   ledger_.release(resident->reservation);
-  freed_at_ = now();
+  freed_at_ = put_back_at_ = now();
   read_at_.reset();
   std::erase(residents_, resident);
   resident->ended.set();

@@ -18,13 +18,8 @@ using base::ErrorCode;
 using base::fail;
 using resources::RoomAnswer;
 
-constexpr base::Millis kReadingFresh{100};   // age of readings on which a load may begin
-constexpr base::Seconds kPlanFresh{2};       // age of a plan that is used again
-constexpr base::Seconds kReturnLimit{5};     // for freed memory to be measured free
-constexpr base::Millis kReturnPause{50};     // between two looks whether it is
-constexpr base::Seconds kPutBackPause{5};    // between two looks whether something may come back
-constexpr base::Millis kPressurePause{500};  // between two looks whether the machine has recovered
-constexpr base::Seconds kFallsKept{600};     // how long a smaller plan is kept to
+constexpr base::Seconds kPutBackPause{5};  // between two looks whether something may come back
+constexpr base::Seconds kFallsKept{600};   // how long a smaller plan is kept to
 
 }  // namespace
 
@@ -162,161 +157,6 @@ base::Task<bool> ModelHostImpl::admit() {
   co_return false;
 }
 
-// The model has a worker with other settings, or one that ends: one of its own must be gone first.
-std::optional<ModelHostImpl::Step> ModelHostImpl::replace(Intent& intent) {
-  const auto resident = find_resident(intent.model.info.id);
-  if (!resident) return std::nullopt;
-  if (!resident->ending() && resident->leases == 0 && !somebody_wants(*resident)) {
-    ask_end(*resident, EndReason::replaced);
-    return Step::again;
-  }
-  if (!resident->ending()) resident->closing_at = std::min(resident->closing_at, requests_);
-  note_wait(intent,
-            resident->ending()
-                ? std::format("waiting for '{}' to be unloaded", resident->id())
-                : std::format("waiting for '{}' to finish {} request{} with other settings",
-                              resident->id(), resident->leases, resident->leases == 1 ? "" : "s"),
-            std::nullopt);
-  return Step::next;
-}
-
-base::Task<ModelHostImpl::Step> ModelHostImpl::admit_one(IntentPtr intent,
-                                                         std::vector<ResidentPtr>& drained) {
-  if (const auto allowed = may_load(*intent); !allowed) {
-    decide(protocol::DecisionKind::refuse, intent->model.info.id, allowed.error().message);
-    fail_waiters(*intent, allowed.error());
-    co_return Step::again;
-  }
-  if (const auto step = replace(*intent)) co_return *step;
-  if (pressure_.level != protocol::MemoryLevel::calm) {
-    note_wait(*intent, "waiting for the machine to have memory again: " + pressure_.reason,
-              now() + kPressurePause);
-    co_return Step::next;
-  }
-  if (!intent->plan || now() - intent->planned_at >= kPlanFresh) {
-    co_await read_machine();
-    auto plan = co_await plan_for(intent->model, intent->set, true);
-    if (!plan) {
-      auto error = std::move(plan).error();
-      if (error.code == ErrorCode::out_of_memory) {
-        const auto fall = falls_.find(intent_key(intent->model.info.id, intent->set));
-        if (fall != falls_.end()) error.context.push_back(fall->second.cause.message);
-        decide(protocol::DecisionKind::refuse, intent->model.info.id, error.message);
-      }
-      fail_waiters(*intent, error);
-      co_return Step::again;
-    }
-    intent->plan = *std::move(plan);
-    intent->planned_at = now();
-    if (closed_ ||
-        !std::ranges::any_of(queue_, [&](const auto& waiter) { return intent->serves(*waiter); }))
-      co_return Step::again;  // all of them went away
-  }
-  if (!read_at_ || now() - *read_at_ >= kReadingFresh) co_await read_machine();
-
-  const auto question = question_for(*intent->plan, intent->since);
-  const auto answer = resources::make_room(question);
-  const auto victims = [&] {
-    std::vector<ResidentPtr> out;
-    for (const auto& victim : answer.victims)
-      if (auto found = find_resident(question.holders[victim.holder].model)) out.push_back(found);
-    return out;
-  }();
-  intent->expected_wait = question.load_time;
-  if (answer.kind == RoomAnswer::Kind::now) {
-    begin_load(*std::move(intent->plan), intent->set, "loaded because a request asked for it",
-               false);
-    intent->plan.reset();
-    co_return Step::again;
-  }
-  // Loads that nobody waits for give way before anything else does.
-  const auto idle_load = std::ranges::find_if(residents_, [&](const auto& resident) {
-    return !resident->settled && !resident->ending() && !somebody_wants(*resident);
-  });
-  if (idle_load != residents_.end()) {
-    ask_end(**idle_load, EndReason::unwanted);
-    co_return Step::again;
-  }
-  if (memory_still_returning(intent->plan->footprint)) {
-    note_wait(*intent, "waiting for memory that was freed to be free", now() + kReturnPause);
-    co_return Step::stop;
-  }
-  switch (answer.kind) {
-    case RoomAnswer::Kind::now:
-      break;
-    case RoomAnswer::Kind::evict:
-      for (std::size_t i = 0; i < victims.size(); ++i) {
-        const auto& resident = *victims[i];
-        decide(protocol::DecisionKind::evict, resident.id(),
-               std::format("moved aside for '{}': {}", intent->model.info.id,
-                           answer.victims[i].reason),
-               resident.resident_bytes);
-        ask_end(*victims[i], EndReason::make_room);
-      }
-      note_wait(*intent, answer.reason, std::nullopt);
-      co_return Step::stop;
-    case RoomAnswer::Kind::drain:
-      drained.insert(drained.end(), victims.begin(), victims.end());
-      for (const auto& resident : victims)
-        intent->expected_wait =
-            std::max(*intent->expected_wait, question.load_time + resident->request_time);
-      note_wait(*intent, answer.reason, answer.ask_again);
-      co_return Step::stop;
-    case RoomAnswer::Kind::wait:
-      note_wait(*intent, answer.reason, answer.ask_again);
-      // What is being given back is for this one, not for those behind it.
-      co_return std::ranges::any_of(residents_, [](const auto& r) { return r->ending(); })
-          ? Step::stop
-          : Step::next;
-    case RoomAnswer::Kind::never: {
-      const base::Error error{
-          ErrorCode::out_of_memory,
-          std::format("'{}' cannot be loaded: {}", intent->model.info.id, answer.reason)};
-      decide(protocol::DecisionKind::refuse, intent->model.info.id, answer.reason,
-             intent->plan->footprint.total());
-      fail_waiters(*intent, error);
-      co_return Step::again;
-    }
-  }
-  co_return Step::next;
-}
-
-// Within the budget it would fit, and a worker has just gone: its memory is on its way back, so
-// nobody else needs to go.
-bool ModelHostImpl::memory_still_returning(const resources::Footprint& footprint) const {
-  if (!freed_at_ || now() - *freed_at_ >= kReturnLimit) return false;
-  for (std::size_t device = 0; device < ledger_.device_count(); ++device)
-    if (footprint.on(device) + ledger_.committed(device) > ledger_.budget(device)) return false;
-  return true;
-}
-
-resources::RoomQuestion ModelHostImpl::question_for(const LaunchPlan& plan,
-                                                    base::MonoTime waiting_since) const {
-  resources::RoomQuestion out{
-      .now = now(), .waiting_since = waiting_since, .policy = options_.queue};
-  for (std::size_t device = 0; device < ledger_.device_count(); ++device) {
-    out.needed_bytes.push_back(plan.footprint.on(device));
-    out.available_bytes.push_back(ledger_.available(device));
-  }
-  out.load_time = plan.load_time;
-  for (const auto& resident : residents_) {
-    resources::Holder holder{.model = resident->id(),
-                             .leases = resident->leases,
-                             .wanted = somebody_wants(*resident),
-                             .pinned = resident->pinned,
-                             .open = resident->open(),
-                             .ending = resident->ending(),
-                             .opened_at = resident->opened_at,
-                             .idle_since = resident->idle_since,
-                             .reload_time = resident->plan.load_time,
-                             .request_time = resident->request_time};
-    for (std::size_t device = 0; device < ledger_.device_count(); ++device)
-      holder.held_bytes.push_back(ledger_.held(resident->reservation, device));
-    out.holders.push_back(std::move(holder));
-  }
-  return out;
-}
-
 int ModelHostImpl::falls_of(const std::string& model, const std::vector<std::string>& set) const {
   const auto found = falls_.find(intent_key(model, set));
   const bool kept = found != falls_.end() && now() - found->second.at < kFallsKept;
@@ -325,7 +165,12 @@ int ModelHostImpl::falls_of(const std::string& model, const std::vector<std::str
 
 // Brings back one of what was moved aside, when nobody waits and nobody has to go for it.
 base::Task<bool> ModelHostImpl::put_back() {
-  if (!intents_.empty() || pressure_.level != protocol::MemoryLevel::calm) co_return false;
+  if (!queue_.empty() || pushed_out_.empty() || pressure_.level != protocol::MemoryLevel::calm)
+    co_return false;
+  if (now() < put_back_at_) {
+    ask_again_by(put_back_at_);
+    co_return false;
+  }
   std::erase_if(pushed_out_, [&](const PushedOut& entry) {
     return find_resident(entry.model) || (entry.expires && now() >= *entry.expires);
   });
@@ -335,7 +180,8 @@ base::Task<bool> ModelHostImpl::put_back() {
     };
     auto record = seams_.find(entry.model);
     if (!record && record.error().code == ErrorCode::pending) {
-      ask_again_by(now() + kPutBackPause / 10);
+      put_back_at_ = now() + kPutBackPause / 10;
+      ask_again_by(put_back_at_);
       co_return false;
     }
     if (!record) {
@@ -350,7 +196,7 @@ base::Task<bool> ModelHostImpl::put_back() {
       forget();
       continue;
     }
-    if (closed_ || !queue_.empty()) co_return true;
+    if (closed_ || !queue_.empty()) co_return false;  // `wake_` is set then
     auto question = question_for(*plan, now());
     question.only_if_free = true;
     if (resources::make_room(question).kind != RoomAnswer::Kind::now) continue;
@@ -361,7 +207,8 @@ base::Task<bool> ModelHostImpl::put_back() {
     forget();
     co_return true;
   }
-  if (!pushed_out_.empty()) ask_again_by(now() + kPutBackPause);
+  put_back_at_ = now() + kPutBackPause;
+  if (!pushed_out_.empty()) ask_again_by(put_back_at_);
   co_return false;
 }
 

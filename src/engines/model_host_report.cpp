@@ -221,6 +221,7 @@ base::Task<base::Result<protocol::SystemInfo>> ModelHostImpl::describe_system() 
   out.devices = ledger_.describe_devices();
   out.reservations = ledger_.describe_reservations();
   out.pressure = pressure_;
+  out.worker_cgroups = options_.worker_groups;
   out.kv_disk_bytes = static_cast<std::int64_t>(seams_.kv.bytes_on_disk());
   co_return out;
 }

@@ -28,7 +28,6 @@ base::Task<void> ModelHostImpl::watch() {
       std::ignore = co_await watched_.wait();
       continue;
     }
-    for (const auto& resident : std::vector(residents_)) co_await measure(resident);
     co_await read_machine();
     if (closed_) break;
     check_growth();
@@ -36,7 +35,9 @@ base::Task<void> ModelHostImpl::watch() {
   }
 }
 
+// The workers first: what one of them took since it was measured would look like others' use.
 base::Task<void> ModelHostImpl::read_machine() {
+  for (const auto& resident : std::vector(residents_)) co_await measure(resident);
   const auto readings = co_await seams_.machine.read();
   if (!readings) {
     log_.warning("memory_not_read", readings.error());

@@ -68,6 +68,7 @@ std::vector<std::pair<std::string, std::string>> worker_environment(
   std::vector<std::pair<std::string, std::string>> out;
   for (const char* name : kPassedOn)
     if (auto value = environment(name)) out.emplace_back(name, *std::move(value));
+  out.emplace_back("CUDA_DEVICE_ORDER", "PCI_BUS_ID");  // the order of the readings
   return out;
 }
 
@@ -96,7 +97,8 @@ void Planner::finish(LaunchPlan& plan, std::filesystem::path kv_folder) const {
   plan.kv_folder = std::move(kv_folder);
   const bool debug = seams_.log.keeps(base::LogLevel::debug);
   plan.arguments = llama_server_arguments(plan.settings, plan.model.info, plan.model.facts,
-                                          plan.socket, debug ? EngineLog::full : EngineLog::brief);
+                                          plan.socket, debug ? EngineLog::full : EngineLog::brief,
+                                          plan.kv_folder);
 }
 
 base::Task<base::Result<LaunchPlan>> Planner::plan(catalog::ModelRecord model,

@@ -25,7 +25,8 @@ base::Task<base::Status> load_model(Call& call) {
   CO_TRY_ASSIGN(auto request,
                 protocol::decode<protocol::LoadRequest>(call.exchange.request().body));
   auto& host = call.parts.host;
-  engines::AcquireOptions options{.cancel = call.exchange.client_gone(), .set = request.set};
+  engines::AcquireOptions options{
+      .cancel = call.exchange.client_gone(), .set = request.set, .pin = request.pin};
   if (request.keep_alive) {
     CO_TRY_ASSIGN(options.keep_alive, base::parse_duration(*request.keep_alive));
   }

@@ -3,6 +3,7 @@
 #include <format>
 
 #include "api/openai/choice.h"
+#include "api/openai/residency.h"
 #include "api/openai/session.h"
 #include "api/openai/upstream.h"
 #include "catalog/catalog.h"
@@ -53,7 +54,7 @@ base::Result<catalog::ModelRecord> find_model(Call& call, const Plan& plan) {
 }
 
 base::Task<base::Result<std::unique_ptr<engines::Lease>>> acquire(Run& run, const std::string& id) {
-  engines::AcquireOptions options{.cancel = run.call.exchange.client_gone()};
+  CO_TRY_ASSIGN(auto options, residency_of(run.call));
   options.on_progress = [&run, id](const engines::LoadProgress& progress) {
     run.session.set_progress(progress.message.empty()
                                  ? std::format("loading {} {:.0f} %", id, 100 * progress.share)

@@ -4,6 +4,7 @@
 #include "api/openai/answer.h"
 #include "api/openai/fields.h"
 #include "api/openai/handlers.h"
+#include "api/openai/residency.h"
 #include "api/openai/upstream.h"
 #include "api/openai/vectors.h"
 #include "catalog/catalog.h"
@@ -115,8 +116,8 @@ base::Result<std::string> shorten_all(const std::string& text, const EmbeddingRe
 // The worker's answer to this body. Errors: those of a lease, explain_failure() and the worker.
 base::Task<base::Result<std::string>> ask_worker(Call& call, const std::string& id,
                                                  const std::string& body) {
-  CO_TRY_ASSIGN(const auto lease,
-                co_await call.parts.host.acquire(id, {.cancel = call.exchange.client_gone()}));
+  CO_TRY_ASSIGN(auto options, residency_of(call));
+  CO_TRY_ASSIGN(const auto lease, co_await call.parts.host.acquire(id, std::move(options)));
   http::Request request{.method = http::Method::post, .target = "/v1/embeddings"};
   request.headers.set("Content-Type", "application/json");
   request.headers.set("Authorization", "Bearer " + lease->api_key());
