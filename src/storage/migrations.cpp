@@ -14,11 +14,15 @@ constexpr char k002[] = {
 constexpr char k003[] = {
 #embed "migrations/003_jobs.sql"
 };
+constexpr char k004[] = {
+#embed "migrations/004_model_settings.sql"
+};
 
 constexpr std::array kMigrations{
     Migration{1, {k001, sizeof(k001)}},
     Migration{2, {k002, sizeof(k002)}},
     Migration{3, {k003, sizeof(k003)}},
+    Migration{4, {k004, sizeof(k004)}},
 };
 
 }  // namespace

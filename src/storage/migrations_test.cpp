@@ -11,6 +11,7 @@
 #include "storage/jobs_repository.h"
 #include "storage/keys.h"
 #include "storage/measurements_repository.h"
+#include "storage/model_settings_repository.h"
 #include "storage/models_repository.h"
 #include "storage/settings_repository.h"
 #include "storage/storage.h"
@@ -27,6 +28,9 @@ constexpr char kV002[] = {
     , 0};
 constexpr char kV003[] = {
 #embed "../../tests/golden/storage/v003.sql"
+    , 0};
+constexpr char kV004[] = {
+#embed "../../tests/golden/storage/v004.sql"
     , 0};
 
 void make_database(const std::filesystem::path& path, const char* dump) {
@@ -93,6 +97,18 @@ class OldDatabase : public ::testing::Test {
                    {.bytes = {123'456'789, 5}, .load_us = 750'000, .unix_ms = 1760000000001}}}));
   }
 
+  void expect_rows_of_version_3() {
+    EXPECT_EQ(find_job(*db_, 12).value(), (JobRow{.number = 12,
+                                                  .kind = "load",
+                                                  .model = "tiny",
+                                                  .state = "completed",
+                                                  .created_unix_ms = 1760000000002,
+                                                  .ended_unix_ms = 1760000000003,
+                                                  .content = R"({"id":"job-12"})"}));
+    EXPECT_EQ(list_job_timings(*db_, {"load", "tiny", 4096}).value(),
+              (std::vector<StageTiming>{{"loading", 0, 750}}));
+  }
+
   void expect_todays_schema() {
     auto fresh = Connection::open(folder_ / "fresh.db").value();
     // SQLite keeps the words of each `create`; only their case may differ from the dump's.
@@ -127,15 +143,22 @@ TEST_F(OldDatabase, OfVersion3) {
   ASSERT_NO_FATAL_FAILURE(open(kV003));
   expect_rows_of_version_1();
   expect_rows_of_version_2();
-  EXPECT_EQ(find_job(*db_, 12).value(), (JobRow{.number = 12,
-                                                .kind = "load",
-                                                .model = "tiny",
-                                                .state = "completed",
-                                                .created_unix_ms = 1760000000002,
-                                                .ended_unix_ms = 1760000000003,
-                                                .content = R"({"id":"job-12"})"}));
-  EXPECT_EQ(list_job_timings(*db_, {"load", "tiny", 4096}).value(),
-            (std::vector<StageTiming>{{"loading", 0, 750}}));
+  expect_rows_of_version_3();
+  expect_todays_schema();
+}
+
+TEST_F(OldDatabase, OfVersion4) {
+  ASSERT_NO_FATAL_FAILURE(open(kV004));
+  expect_rows_of_version_1();
+  expect_rows_of_version_2();
+  expect_rows_of_version_3();
+  const ModelSettingsRow kept{.model = "tiny",
+                              .size_bytes = 4096,
+                              .modified_unix_ms = 1760000000000,
+                              .settings = R"(["threads=2"])",
+                              .evidence = R"({"verdict":"faster"})",
+                              .unix_ms = 1760000000004};
+  EXPECT_EQ(list_model_settings(*db_).value(), std::vector{kept});
   expect_todays_schema();
 }
 
