@@ -141,8 +141,8 @@ TEST(Commands, PsPrintsWhatIsLoaded) {
                                                       .resident_bytes = 1 << 30}}})};
   const auto result = printed([&] { return list_residents({}, daemon.around()); });
   EXPECT_EQ(result.out,
-            "NAME  STATE          MEMORY  PID  REQUESTS  LOADED IN  UNLOADED\n"
-            "tiny  loading 40 %  1.0 GiB   12         0          -  never\n");
+            "NAME  STATE          MEMORY  PID  REQUESTS  LOADED IN  UNLOADED  WHY\n"
+            "tiny  loading 40 %  1.0 GiB   12         0          -  never     -\n");
 }
 
 TEST(Commands, SystemPrintsTheMachine) {

@@ -7,6 +7,7 @@
 #include "cli/daemon_client.h"
 #include "cli/json_answer.h"
 #include "cli/plan_text.h"
+#include "cli/residents_text.h"
 #include "cli/table.h"
 #include "insight/escape.h"
 #include "platform/asio_loop.h"
@@ -33,8 +34,6 @@ std::string bytes_text(std::int64_t bytes) {
 // Enum values by their names on the wire.
 constexpr std::array kKinds{"text", "embedding", "reranker", "projector", "adapter", "unknown"};
 constexpr std::array kModelStates{"usable", "incomplete", "broken"};
-constexpr std::array kWorkerStates{"spawned", "greeted",  "loading", "ready",
-                                   "busy",    "draining", "exited",  "crashed"};
 
 template <class E, std::size_t N>
 std::string name_of(const std::array<const char*, N>& names, E value) {
@@ -72,19 +71,6 @@ void print_models(const protocol::ModelList& list, const Terminal& terminal) {
       folders + "\n");
 }
 
-std::string unload_text(const protocol::ResidentModel& model, std::int64_t now_ms) {
-  if (!model.unload_unix_ms) return "never";
-  const auto left = std::max<std::int64_t>(0, *model.unload_unix_ms - now_ms);
-  return "in " + base::format_duration(base::Millis(left));
-}
-
-std::string resident_state(const protocol::ResidentModel& model) {
-  auto state = name_of(kWorkerStates, model.state);
-  if (model.state == protocol::WorkerState::loading)
-    state += std::format(" {:.0f} %", 100 * model.load_progress);
-  return state;
-}
-
 }  // namespace
 
 int list_models(const ListArguments& arguments, const Surroundings& around) {
@@ -105,24 +91,10 @@ int list_residents(const ResidentsArguments& arguments, const Surroundings& arou
   if (!list) return print_error(list.error());
   const auto now = platform::SystemClock().wall_now().time_since_epoch();
   const auto now_ms = std::chrono::duration_cast<base::Millis>(now).count();
-  Table table({{.title = "NAME"},
-               {.title = "STATE"},
-               {Align::right, "MEMORY"},
-               {Align::right, "PID"},
-               {Align::right, "REQUESTS"},
-               {Align::right, "LOADED IN"},
-               {.title = "UNLOADED"}});
-  for (const auto& model : list->models)
-    table.add({model.id, resident_state(model), bytes_text(model.resident_bytes),
-               std::to_string(model.pid), std::to_string(model.requests_running),
-               model.load_ms ? base::format_duration(
-                                   base::Micros(static_cast<std::int64_t>(*model.load_ms * 1e3)))
-                             : "-",
-               unload_text(model, now_ms)});
-  if (table.empty())
+  const auto text = residents_text(*list, now_ms, around.terminal.out_columns);
+  if (list->models.empty())
     print_err("ingle: no model is loaded; the next request loads one, and so does 'ingle load'\n");
-  else
-    print_out(table.text(around.terminal.out_columns));
+  print_out(text);
   return 0;
 }
 
