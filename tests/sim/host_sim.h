@@ -26,6 +26,7 @@ enum class Canary {
 };
 
 struct SimResult {
+  std::uint64_t seed = 0;
   std::vector<std::string> violations{};  // empty: all invariants held
   int requests = 0;
   int granted = 0;

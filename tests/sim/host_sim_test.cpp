@@ -1,29 +1,30 @@
 // Goal: model host, ledger, queue and supervisor keep their invariants whatever workers, clients
 // and other programs do: never more memory than there is, nobody in use is moved aside, every
 // request is answered once, nobody starves, no lease lives on after its worker's death unheard,
-// nothing is left. Method: seeded runs on virtual time; the seed of a failing run is printed,
-// INGLE_TEST_SEED runs just that one, INGLE_SIM_RUNS so many. Canaries: bugs planted in a run,
-// which must be seen.
+// nothing is left. Method: 10,000 seeded runs on virtual time; the seed of a failing run is printed,
+// INGLE_TEST_SEED runs just that one and INGLE_SIM_LOG says what it does, INGLE_SIM_RUNS runs so
+// many. Canaries: bugs planted in a run, which must be seen.
 #include "host_sim.h"
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdio>
+#include <numeric>
 
 #include "seeds.h"
 
 namespace ingle::sim {
 namespace {
 
-constexpr int kRuns = 2000;
-
 TEST(HostSim, InvariantsHoldUnderChaos) {
-  const Seeds seeds(kRuns);
+  const Seeds seeds;
   SimResult sum;
-  for (const auto seed : seeds) {
-    const auto result = run_host_sim(seed, Canary::none);
+  const auto results =
+      run_all(seeds.all(), [](auto seed) { return run_host_sim(seed, Canary::none); });
+  for (const auto& result : results) {
     for (const auto& violation : result.violations)
-      ADD_FAILURE() << "INGLE_TEST_SEED=" << seed << ": at " << violation;
+      ADD_FAILURE() << "INGLE_TEST_SEED=" << result.seed << ": at " << violation;
     sum.requests += result.requests;
     sum.granted += result.granted;
     sum.workers += result.workers;
@@ -34,13 +35,13 @@ TEST(HostSim, InvariantsHoldUnderChaos) {
     sum.longest_wait_s = std::max(sum.longest_wait_s, result.longest_wait_s);
   }
   std::printf(
-      "%zu runs: %d requests, %d granted, %d workers, %d died under requests, %d moved "
+      "%d runs: %d requests, %d granted, %d workers, %d died under requests, %d moved "
       "aside, %d acts of the guard, up to %zu resident, longest wait %.1f s\n",
       seeds.size(), sum.requests, sum.granted, sum.workers, sum.crashes, sum.evictions,
       sum.guard_acts, sum.residents_max, sum.longest_wait_s);
   if (seeds.single()) return;
   // That the runs do what they are for.
-  const int runs = static_cast<int>(seeds.size());
+  const int runs = seeds.size();
   EXPECT_GT(sum.granted, runs * 5);
   EXPECT_GT(sum.crashes, runs / 10);
   EXPECT_GT(sum.evictions, runs);
@@ -66,9 +67,11 @@ TEST(HostSim, PlantedBugsAreSeen) {
        {Canary::stray_worker, Canary::lost_request, Canary::double_answer, Canary::muted_death,
         Canary::left_behind, Canary::heavy_workers, Canary::idle_lease, Canary::sudden_death,
         Canary::no_turn, Canary::not_shut_down}) {
-    int seen = 0;
-    for (std::uint64_t seed = 0; seed < 100; ++seed)
-      seen += !run_host_sim(seed, canary).violations.empty();
+    std::vector<std::uint64_t> seeds(100);
+    std::iota(seeds.begin(), seeds.end(), 0);
+    const auto results = run_all(seeds, [&](auto seed) { return run_host_sim(seed, canary); });
+    const auto seen = std::ranges::count_if(
+        results, [](const auto& result) { return !result.violations.empty(); });
     EXPECT_GT(seen, 0) << "canary " << static_cast<int>(canary);
   }
 }

@@ -61,6 +61,7 @@ struct Resident {
 class RoomSim {
  public:
   RoomSim(std::uint64_t seed, RoomCanary canary) : random_(seed), canary_(canary) {
+    result_.seed = seed;
     devices_ = pick(1, 2);
     for (std::size_t device = 0; device < devices_; ++device)
       total_bytes_[device] = pick(4000, 32'000) * kMiB;

@@ -20,6 +20,7 @@ enum class RoomCanary {
 };
 
 struct RoomResult {
+  std::uint64_t seed = 0;
   std::vector<std::string> violations{};  // empty: all invariants held
   int served = 0;
   int refused = 0;  // never fits

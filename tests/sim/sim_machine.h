@@ -40,7 +40,6 @@ class SimMachine final : public resources::Machine {
     }
     return out;
   }
-  bool overfull() const { return taken(true) > total_bytes; }
 
   const std::uint64_t total_bytes;
   std::uint64_t others_bytes = 0;
