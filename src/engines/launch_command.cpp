@@ -46,7 +46,7 @@ std::vector<std::string> llama_server_arguments(const LaunchSettings& settings,
       number(settings.parallel), "--batch-size", number(settings.batch_tokens), "--ubatch-size",
       number(settings.ubatch_tokens), "--flash-attn", settings.flash_attention, "--cache-type-k",
       settings.kv_type_k, "--cache-type-v", settings.kv_type_v, "--cache-ram",
-      number(settings.cache_ram_mib)};
+      number(settings.cache_ram_mib), "--ctx-checkpoints", number(resources::kContextCheckpoints)};
   if (log == EngineLog::full) out.insert(out.end(), {"--log-verbosity", "4"});
   add_placement(out, settings, facts);
   if (settings.speculation != "off") out.insert(out.end(), {"--spec-type", settings.speculation});

@@ -22,12 +22,6 @@ constexpr std::uint64_t kGpuHostBytes = 200ull << 20;
 constexpr std::int64_t kCellStep = 256;
 constexpr double kFloat = 4;
 constexpr double kHalf = 2;
-// The engine keeps copies of windows and states, to go back in a conversation: two near the end of
-// each prompt, and one every 8192 tokens before.
-constexpr std::int64_t kCheckpointsAtEnd = 2;
-constexpr std::int64_t kCheckpointTokens = 8192;
-constexpr std::int64_t kCheckpointsMax = 32;
-
 // Files may say anything: sums stay within a number, and nonsense stays large.
 constexpr double kPieceMax = 1e18;
 std::uint64_t whole(double bytes) {
@@ -127,12 +121,11 @@ class Estimate {
     double one = 0;
     for (std::size_t layer = 0; layer < layers_; ++layer) {
       const std::int64_t window = at(facts_.layer_windows, layer);
-      one += layer_token_bytes(layer) * static_cast<double>(std::min(window, use_.context_tokens));
+      one +=
+          layer_token_bytes(layer) * static_cast<double>(std::min(window, use_.context_tokens / 2));
       one += static_cast<double>(at(facts_.layer_state_bytes, layer));
     }
-    const auto count =
-        std::min(kCheckpointsAtEnd + use_.context_tokens / kCheckpointTokens, kCheckpointsMax);
-    return whole(one * static_cast<double>(count) * slots());
+    return whole(one * kContextCheckpoints * slots());
   }
 
   // --- what computing takes: numbers per token of a batch, in f32 ---

@@ -3,11 +3,11 @@
 // which); what was measured for the very same settings beats them (measurements.h).
 //
 // What is predicted for the host is the worker's resident set, with the pages of a mapped file,
-// once every slot has read a long prompt and generated. A worker that has done less holds less: a
-// part of the compute buffers and of the copies of windows and states comes with use only; without
-// flash attention, where buffers grow with the context, that is much. Measured on processors only:
-// what is said of GPUs follows the engine's rules for placing layers, and what their runtimes take
-// is a usual figure for CUDA.
+// once every slot has read a prompt of half its context and generated. A worker that has done less
+// holds less: a part of the compute buffers and of the copies of windows and states comes with use
+// only; without flash attention, where buffers grow with the context, that is much. Measured on
+// processors only: what is said of GPUs follows the engine's rules for placing layers, and what
+// their runtimes take is a usual figure for CUDA.
 #pragma once
 
 #include <cstdint>
@@ -17,6 +17,12 @@
 #include "resources/footprint.h"
 
 namespace ingle::resources {
+
+// Copies of windows and of recurrent states that the engine keeps of each slot, to go back in a
+// conversation: the command line says so. Each prompt makes two near its end; the third is of the
+// prompt before, so that its answer and what followed can be changed. By itself the engine would
+// keep 32, which of a model with wide windows is more than the model.
+inline constexpr std::int64_t kContextCheckpoints = 3;
 
 // The settings that memory depends on.
 struct TextUse {
