@@ -175,12 +175,13 @@ base::Result<SampleOptions> scaled_to(const SampleOptions& options, std::uint64_
     out.feed_forward_length = static_cast<std::uint32_t>(
         std::uint64_t{options.feed_forward_length} * width / options.embedding_length);
     out.layers = 1;
-    TRY_ASSIGN(const auto one, make_sample(out));
+    const auto one = make_sample(out);
     out.layers = 2;
-    TRY_ASSIGN(const auto two, make_sample(out));
-    const auto layer = two.size_bytes() - one.size_bytes();
-    if (file_bytes < one.size_bytes()) break;
-    const auto more = (file_bytes - one.size_bytes() + layer / 2) / layer;
+    const auto two = make_sample(out);
+    if (!one || !two) continue;  // a width that its heads or blocks do not divide
+    if (file_bytes < one->size_bytes()) break;
+    const auto layer = two->size_bytes() - one->size_bytes();
+    const auto more = (file_bytes - one->size_bytes() + layer / 2) / layer;
     out.layers = static_cast<std::uint32_t>(1 + more);
     if (out.layers <= kLayersMost) return out;
   }
