@@ -28,6 +28,8 @@ struct LaunchPlan {
   std::filesystem::path kv_folder{};
   // What it takes: as predicted from the file, or as measured for the very same settings.
   resources::Footprint footprint{};
+  // The same with what it may take over time: the cache of prompts.
+  resources::Footprint reserved{};
   protocol::MemoryEstimate memory{};
   std::string measurement_key{};
   std::uint64_t memory_bytes_max = 0;  // of a control group of its own; 0: none

@@ -66,7 +66,7 @@ base::Task<ModelHostImpl::Step> ModelHostImpl::admit_one(IntentPtr intent,
     ask_end(**idle_load, EndReason::unwanted);
     co_return Step::again;
   }
-  if (memory_still_returning(intent->plan->footprint)) {
+  if (memory_still_returning(intent->plan->reserved)) {
     note_wait(*intent, "waiting for memory that was freed to be free", now() + kReturnPause);
     co_return Step::stop;
   }
@@ -151,7 +151,7 @@ resources::RoomQuestion ModelHostImpl::question_for(const LaunchPlan& plan,
   resources::RoomQuestion out{
       .now = now(), .waiting_since = waiting_since, .policy = options_.queue};
   for (std::size_t device = 0; device < ledger_.device_count(); ++device) {
-    out.needed_bytes.push_back(plan.footprint.on(device));
+    out.needed_bytes.push_back(plan.reserved.on(device));
     out.available_bytes.push_back(ledger_.available(device));
   }
   out.load_time = plan.load_time;

@@ -31,7 +31,8 @@ void ModelHostImpl::begin_load(LaunchPlan plan, std::vector<std::string> set, st
   resident->keep_alive = options_.keep_alive;
   resident->load_began = seams_.loop.clock().wall_now();
   resident->opened_at = resident->idle_since = now();
-  resident->reservation = ledger_.reserve(resident->id(), resident->plan.footprint);
+  resident->reservation = ledger_.reserve(resident->id(), resident->plan.footprint,
+                                          resident->plan.settings.use.cache_ram_bytes);
   if (!background)
     decide(protocol::DecisionKind::load, resident->id(),
            std::format("{} on the {}, {} predicted from the {}", resident->reason,
@@ -63,7 +64,7 @@ base::Task<base::Status> ModelHostImpl::start(ResidentPtr resident) {
     log_.warning("kv_not_kept", folder.error(), {{"model", id}});
   else
     planner_.finish(resident->plan, *std::move(folder));
-  resident->plan.memory_bytes_max = group_limit(resident->plan.footprint.on(resources::kHost));
+  resident->plan.memory_bytes_max = group_limit(resident->plan.reserved.on(resources::kHost));
   if (closed_) co_return base::fail(ErrorCode::shutting_down, "the daemon is stopping");
   auto engine = std::make_unique<LlamaServer>(resident->plan, seams_.client);
   resident->engine = engine.get();

@@ -63,7 +63,7 @@ base::Task<base::Result<LaunchPlan>> ModelHostImpl::plan_for(catalog::ModelRecor
   plan.falls = room.falls;
   use_measurement(plan);
   const std::vector<resources::Ledger::Id> nobody;
-  if (ledger_.fits(plan.footprint, nobody)) co_return plan;
+  if (ledger_.fits(plan.reserved, nobody)) co_return plan;
   // Fewer requests at once are better than moving another model aside; smaller contexts are not.
   auto beside = room_for(model.info.id, false);
   beside.falls = room.falls;
@@ -74,7 +74,7 @@ base::Task<base::Result<LaunchPlan>> ModelHostImpl::plan_for(catalog::ModelRecor
     co_return plan;
   smaller->falls = room.falls;
   use_measurement(*smaller);
-  if (!ledger_.fits(smaller->footprint, nobody)) co_return plan;
+  if (!ledger_.fits(smaller->reserved, nobody)) co_return plan;
   smaller->settings.reasons.push_back("fewer requests at once, so that no other model has to go");
   co_return *std::move(smaller);
 }
@@ -95,7 +95,8 @@ void ModelHostImpl::use_measurement(LaunchPlan& plan) const {
   const auto& devices = ledger_.readings().devices;
   std::vector<std::string> settings;
   for (const auto& setting : plan.settings.explained)
-    settings.push_back(setting.name + "=" + setting.value);
+    // How large the cache of prompts may grow says nothing of what is there once it is loaded.
+    if (setting.name != "cache_ram_mib") settings.push_back(setting.name + "=" + setting.value);
   std::vector<std::string> names;
   for (const auto& device : devices) names.push_back(device.name);
   const auto& info = plan.model.info;
@@ -112,6 +113,9 @@ void ModelHostImpl::use_measurement(LaunchPlan& plan) const {
     for (const auto bytes : known->bytes) total += static_cast<std::int64_t>(bytes);
     plan.memory.measured_bytes = total;
   }
+  plan.reserved = plan.footprint;
+  plan.reserved.pieces.push_back(
+      {resources::kHost, protocol::MemoryKind::other, plan.settings.use.cache_ram_bytes});
   plan.memory.predicted_bytes = static_cast<std::int64_t>(plan.footprint.total());
   plan.memory.parts = parts_of(plan.footprint, ledger_.readings());
 }

@@ -96,9 +96,9 @@ base::Result<LaunchPlan> Planner::plan_blocking(const catalog::ModelRecord& mode
 void Planner::finish(LaunchPlan& plan, std::filesystem::path kv_folder) const {
   plan.kv_folder = std::move(kv_folder);
   const bool debug = seams_.log.keeps(base::LogLevel::debug);
-  plan.arguments = llama_server_arguments(plan.settings, plan.model.info, plan.model.facts,
-                                          plan.socket, debug ? EngineLog::full : EngineLog::brief,
-                                          plan.kv_folder);
+  plan.arguments =
+      llama_server_arguments(plan.settings, plan.model.info, plan.model.facts, plan.socket,
+                             debug ? EngineLog::full : EngineLog::brief, plan.kv_folder);
 }
 
 base::Task<base::Result<LaunchPlan>> Planner::plan(catalog::ModelRecord model,

@@ -38,11 +38,12 @@ void Ledger::read(Readings readings) {
   }
 }
 
-Ledger::Id Ledger::reserve(std::string owner, Footprint predicted) {
+Ledger::Id Ledger::reserve(std::string owner, Footprint predicted, std::uint64_t growth_bytes) {
   cut_pieces(predicted);
   const Id id = next_id_++;
-  reservations_.emplace(id,
-                        Reservation{.owner = std::move(owner), .predicted = std::move(predicted)});
+  reservations_.emplace(id, Reservation{.owner = std::move(owner),
+                                        .predicted = std::move(predicted),
+                                        .growth_bytes = cut(growth_bytes)});
   return id;
 }
 
@@ -61,7 +62,11 @@ void Ledger::measure(Id id, std::vector<Usage> usage, bool settled) {
     on.file_bytes = std::min(on.file_bytes, on.resident_bytes);
   }
   reservation.usage = std::move(usage);
-  if (settled) reservation.state = ReservationState::measured;
+  if (settled && reservation.state != ReservationState::measured) {
+    reservation.state = ReservationState::measured;
+    if (!reservation.usage.empty())
+      reservation.settled_bytes = reservation.usage.front().resident_bytes;
+  }
   if (reservation.state != ReservationState::measured) return;
   auto& peak = reservation.peak_bytes;
   peak.resize(std::max(peak.size(), reservation.usage.size()));
@@ -84,8 +89,11 @@ std::uint64_t Ledger::private_bytes(const Reservation& reservation, std::size_t 
 }
 
 std::uint64_t Ledger::held(const Reservation& reservation, std::size_t device) {
-  if (device < reservation.peak_bytes.size()) return reservation.peak_bytes[device];
-  const std::uint64_t predicted = reservation.predicted.on(device);
+  const std::uint64_t growth = device == kHost ? reservation.growth_bytes : 0;
+  if (device < reservation.peak_bytes.size())
+    return std::max(reservation.peak_bytes[device],
+                    device == kHost ? reservation.settled_bytes + growth : 0);
+  const std::uint64_t predicted = reservation.predicted.on(device) + growth;
   if (device >= reservation.usage.size()) return predicted;
   return std::max(predicted, reservation.usage[device].resident_bytes);
 }
@@ -156,7 +164,8 @@ std::uint64_t Ledger::over_prediction(Id id) const {
   std::uint64_t out = 0;
   for (std::size_t device = 0; device < reservation.usage.size(); ++device)
     out += at_least_zero(to_signed(reservation.usage[device].resident_bytes) -
-                         to_signed(reservation.predicted.on(device)));
+                         to_signed(reservation.predicted.on(device) +
+                                   (device == kHost ? reservation.growth_bytes : 0)));
   return out;
 }
 

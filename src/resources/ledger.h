@@ -47,7 +47,10 @@ class Ledger {
   const Readings& readings() const { return readings_; }
 
   // Holds a footprint for a model. Whether it fits is the caller's question (see fits()).
-  Id reserve(std::string owner, Footprint predicted);
+  // `growth_bytes`: what it may take on the host after it is loaded, over time (a cache that
+  // fills); held from the start, beside the prediction and beside what is measured once it is
+  // settled.
+  Id reserve(std::string owner, Footprint predicted, std::uint64_t growth_bytes = 0);
   // Its worker was started.
   void commit(Id id);
   // What its worker uses now, by device. Devices that are missing cannot be measured: there the
@@ -81,6 +84,8 @@ class Ledger {
     std::string owner{};
     Footprint predicted{};
     protocol::ReservationState state = protocol::ReservationState::predicted;
+    std::uint64_t growth_bytes = 0;           // on the host, to come after it is settled
+    std::uint64_t settled_bytes = 0;          // on the host, when it was settled
     std::vector<Usage> usage{};               // newest
     std::vector<std::uint64_t> peak_bytes{};  // largest measured since it is settled, by device
     std::vector<std::uint64_t> private_at_read{};  // private_bytes() at the last read(), by device

@@ -357,5 +357,20 @@ TEST(Ledger, HoldsItsRulesInAnyOrderOfEvents) {
   }
 }
 
+TEST(Ledger, WhatAWorkerMayGrowByIsHeldAllTheTime) {
+  Ledger ledger({.ram_budget_bytes = 1000, .ram_margin_bytes = 0});
+  ledger.read({.devices = {{.id = "host", .total_bytes = 2000, .free_bytes = 2000}}});
+  const auto id = ledger.reserve("m", {{{kHost, protocol::MemoryKind::weights, 500}}}, 100);
+  EXPECT_EQ(ledger.held(id, kHost), 600u);
+  ledger.measure(id, {{.resident_bytes = 480}}, true);
+  EXPECT_EQ(ledger.held(id, kHost), 580u) << "the cache is still empty";
+  ledger.measure(id, {{.resident_bytes = 570}}, true);
+  EXPECT_EQ(ledger.held(id, kHost), 580u) << "it has filled";
+  EXPECT_EQ(ledger.over_prediction(id), 0u);
+  ledger.measure(id, {{.resident_bytes = 650}}, true);
+  EXPECT_EQ(ledger.held(id, kHost), 650u);
+  EXPECT_EQ(ledger.over_prediction(id), 50u);
+}
+
 }  // namespace
 }  // namespace ingle::resources

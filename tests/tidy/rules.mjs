@@ -3,6 +3,7 @@
 
 // Which rooms a room may include. Any edge that is not here fails.
 const MIDDLE = ['base', 'platform', 'protocol', 'gguf', 'http', 'storage'];
+const MODELS = ['catalog', 'supervisor', 'resources', 'engines', 'jobs'];
 export const EDGES = {
   'src/base': [],
   'src/platform': ['base'],
@@ -19,13 +20,13 @@ export const EDGES = {
   ),
   'src/jobs': [...MIDDLE, 'catalog', 'supervisor', 'resources', 'engines'],
   'src/insight': ['base', 'platform', 'protocol'],
-  'src/api': [...MIDDLE, 'config', 'catalog', 'supervisor', 'resources', 'engines', 'jobs', 'insight'],
-  'src/testing': [...MIDDLE, 'config', 'catalog', 'supervisor', 'resources', 'engines', 'jobs', 'insight'],
+  'src/api': [...MIDDLE, 'config', ...MODELS, 'insight'],
+  'src/testing': [...MIDDLE, 'config', ...MODELS, 'insight'],
   'src/cli': [...MIDDLE, 'config', 'insight'],
-  'src/daemon': [...MIDDLE, 'config', 'catalog', 'supervisor', 'resources', 'engines', 'jobs', 'insight', 'api', 'cli'],
+  'src/daemon': [...MIDDLE, 'config', ...MODELS, 'insight', 'api', 'cli'],
   workers: ['base', 'platform', 'protocol', 'gguf', 'http'],
   tools: [...MIDDLE, 'config', 'api'],
-  tests: [...MIDDLE, 'config', 'catalog', 'supervisor', 'resources', 'engines', 'jobs', 'insight', 'api', 'testing'],
+  tests: [...MIDDLE, 'config', ...MODELS, 'insight', 'api', 'testing'],
   bench: [...MIDDLE, 'config', 'catalog'],
   fuzz: [...MIDDLE, 'config', 'catalog'],
 };

@@ -52,7 +52,8 @@ TEST(WireModel, DescribesTypesDefaultsAndMeanings) {
   EXPECT_EQ(event.fields[4].name, "log");
   EXPECT_TRUE(event.fields[4].is_optional);
   EXPECT_EQ(event.fields[4].type.name, "LogEvent");
-  EXPECT_EQ(model.find_enum("Topic").values, (std::vector<std::string>{"log", "model", "warmup", "job", "decision", "queue"}));
+  EXPECT_EQ(model.find_enum("Topic").values,
+            (std::vector<std::string>{"log", "model", "warmup", "job", "decision", "queue"}));
   EXPECT_TRUE(std::ranges::contains(model.error_codes, std::string("model_not_found")));
 }
 
