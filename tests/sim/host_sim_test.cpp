@@ -1,9 +1,9 @@
 // Goal: model host, ledger, queue and supervisor keep their invariants whatever workers, clients
 // and other programs do: never more memory than there is, nobody in use is moved aside, every
 // request is answered once, nobody starves, no lease lives on after its worker's death unheard,
-// nothing is left. Method: 10,000 seeded runs on virtual time; the seed of a failing run is printed,
-// INGLE_TEST_SEED runs just that one and INGLE_SIM_LOG says what it does, INGLE_SIM_RUNS runs so
-// many. Canaries: bugs planted in a run, which must be seen.
+// nothing is left. Method: 10,000 seeded runs on virtual time; the seed of a failing run is
+// printed, INGLE_TEST_SEED runs just that one and INGLE_SIM_LOG says what it does, INGLE_SIM_RUNS
+// runs so many. Canaries: bugs planted in a run, which must be seen.
 #include "host_sim.h"
 
 #include <gtest/gtest.h>
