@@ -152,7 +152,7 @@ resources::RoomQuestion ModelHostImpl::question_for(const LaunchPlan& plan,
       .now = now(), .waiting_since = waiting_since, .policy = options_.queue};
   for (std::size_t device = 0; device < ledger_.device_count(); ++device) {
     out.needed_bytes.push_back(plan.reserved.on(device));
-    out.available_bytes.push_back(ledger_.available(device));
+    out.available_bytes.push_back(ledger_.balance(device));
   }
   out.load_time = plan.load_time;
   for (const auto& resident : residents_) {

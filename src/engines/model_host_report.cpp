@@ -154,8 +154,8 @@ base::Task<base::Result<protocol::LoadPlan>> ModelHostImpl::describe_plan(
   std::erase_if(question.holders, [&](const auto& holder) { return holder.model == id; });
   for (std::size_t device = 0; device < question.available_bytes.size(); ++device)
     if (resident)
-      question.available_bytes[device] =
-          ledger_.available_without(device, std::array{resident->reservation});
+      question.available_bytes[device] +=
+          static_cast<std::int64_t>(ledger_.held(resident->reservation, device));
   const auto answer = resources::make_room(question);
   out.fits = answer.kind != RoomAnswer::Kind::never;
   (out.fits ? out.reasons.emplace_back() : out.problem) = answer.reason;

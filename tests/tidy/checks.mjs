@@ -6,7 +6,7 @@ import { blank, functions, includes } from './source.mjs';
 
 const isCpp = (path) => /\.(h|cpp)$/.test(path);
 const isHeader = (path) => path.endsWith('.h');
-const isTest = (path) => /_(test|fuzz|bench)\.cpp$/.test(path);
+const isTest = (path) => /_(test|fuzz|bench)\.(cpp|h)$/.test(path);
 
 // "src/http", "workers", "tests": the unit that edges are stated for.
 function unitOf(path) {
