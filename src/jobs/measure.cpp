@@ -133,23 +133,27 @@ class WorkerCall {
 };
 
 // Words that nobody wrote: each takes a token at least.
-std::string random_text(std::uint64_t seed, std::int64_t words) {
-  std::mt19937_64 random(seed);
+std::string made_up_text(const Workload& workload) {
+  constexpr std::int64_t kRepeatedWords = 32;
+  std::mt19937_64 random(workload.seed);
+  const bool repeats = workload.text == Workload::Text::repeating;
+  const auto words = workload.prompt_tokens;
   std::string out;
-  for (std::int64_t i = 0; i < words; ++i) {
+  for (std::int64_t i = 0; i < (repeats ? std::min(words, kRepeatedWords) : words); ++i) {
     for (auto letters = 3 + random() % 5; letters > 0; --letters)
       out += static_cast<char>('a' + random() % 26);
     out += ' ';
   }
+  if (!repeats) return out;
+  const std::string passage = out;
+  for (std::int64_t told = kRepeatedWords; told < words; told += kRepeatedWords) out += passage;
   return out;
 }
 
 Task<Result<Json>> make_prompt(WorkerCall& call, const Workload& workload) {
-  CO_TRY_ASSIGN(
-      auto answer,
-      co_await call.ask(
-          "/tokenize", Json::Object{{"content", random_text(workload.seed, workload.prompt_tokens)},
-                                    {"add_special", true}}));
+  CO_TRY_ASSIGN(auto answer,
+                co_await call.ask("/tokenize", Json::Object{{"content", made_up_text(workload)},
+                                                            {"add_special", true}}));
   auto* tokens = answer.find("tokens");
   auto* list = tokens ? tokens->as_array() : nullptr;
   if (list == nullptr || std::ssize(*list) < workload.prompt_tokens)
@@ -205,14 +209,17 @@ Task<Result<Speed>> measure_once(MeasureSeams seams, engines::Lease& lease, Work
                     workload.prompt_tokens, workload.generated_tokens, room, lease.model().id));
   WorkerCall call(seams, lease, std::move(cancel));
   CO_TRY_ASSIGN(auto prompt, co_await make_prompt(call, workload));
-  CO_TRY_ASSIGN(const auto end,
-                co_await call.generate(Json::Object{{"prompt", std::move(prompt)},
-                                                    {"n_predict", workload.generated_tokens},
-                                                    {"cache_prompt", false},
-                                                    {"ignore_eos", true},
-                                                    {"temperature", 0},
-                                                    {"stream", true},
-                                                    {"return_progress", true}}));
+  // At temperature 0 many a model soon says the same again and again.
+  const bool fresh = workload.text == Workload::Text::fresh;
+  CO_TRY_ASSIGN(const auto end, co_await call.generate(Json::Object{
+                                    {"prompt", std::move(prompt)},
+                                    {"n_predict", workload.generated_tokens},
+                                    {"cache_prompt", false},
+                                    {"ignore_eos", true},
+                                    {"temperature", fresh ? 1 : 0},
+                                    {"seed", static_cast<std::int64_t>(workload.seed % 1'000'000)},
+                                    {"stream", true},
+                                    {"return_progress", true}}));
   const auto* timings = end.find("timings");
   if (timings == nullptr)
     co_return fail(ErrorCode::upstream_error, "the text engine told no timings");

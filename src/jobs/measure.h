@@ -19,9 +19,14 @@ inline constexpr std::int64_t kGeneratedTokensDefault = 64;
 inline constexpr std::int64_t kMeasuredTokensMax = 131'072;  // of either kind
 
 struct Workload {
+  // fresh: nothing repeats, so that no guess ahead comes true. repeating: the prompt says the same
+  // again and again, and the likeliest answer goes on with it: what guesses from the text gain most
+  // by.
+  enum class Text { fresh, repeating };
   std::int64_t prompt_tokens = kPromptTokensDefault;
   std::int64_t generated_tokens = kGeneratedTokensDefault;
   std::uint64_t seed = 0;  // of the prompt's text: another one for every measurement
+  Text text = Text::fresh;
 };
 
 struct Speed {

@@ -55,6 +55,19 @@ TEST_F(MeasureTest, PromptsAreUnlikeEachOther) {
   EXPECT_NE(first.substr(0, 4), second.substr(0, 4));
 }
 
+TEST_F(MeasureTest, ATextThatRepeatsDoesSo) {
+  ASSERT_TRUE(measure({.prompt_tokens = 100,
+                       .generated_tokens = 10,
+                       .seed = 1,
+                       .text = Workload::Text::repeating}));
+  const auto text = *worker.asked[0].find("content")->as_string();
+  const auto passage = text.substr(0, text.size() / 4);
+  EXPECT_EQ(text, passage + passage + passage + passage);
+  EXPECT_EQ(worker.asked[1].find("temperature")->as_int(), 0);
+  ASSERT_TRUE(measure());
+  EXPECT_EQ(worker.asked[3].find("temperature")->as_int(), 1);
+}
+
 TEST_F(MeasureTest, AWorkloadLargerThanTheContextIsRefused) {
   lease.context = 512;
   const auto speed = measure({.prompt_tokens = 500, .generated_tokens = 13});
