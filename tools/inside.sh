@@ -36,5 +36,5 @@ case "$cmd" in
     git ls-files -co --exclude-standard '*.h' '*.cpp' '*.c' | xargs -r clang-format -i ;;
   gen)
     build dev --target ingle-protogen
-    exec build/dev/bin/ingle-protogen write . ;;
+    exec "build/${INGLE_BUILD_NAME:-dev}/bin/ingle-protogen" write . ;;
 esac

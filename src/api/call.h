@@ -26,6 +26,7 @@ class Startup;
 }  // namespace ingle::insight
 namespace ingle::jobs {
 class Jobs;
+class KeptModelSettings;
 }
 namespace ingle::platform {
 class AsioLoop;
@@ -48,6 +49,7 @@ struct Parts {
   catalog::Catalog& catalog;
   engines::ModelHost& host;
   jobs::Jobs& jobs;
+  jobs::KeptModelSettings& kept;
   http::Client& client;
   insight::LogHub& logs;
   insight::EventBus& events;

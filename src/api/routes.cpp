@@ -31,6 +31,8 @@ constexpr std::array kRoutes{
     Route{post, "/api/v1/jobs", native, native::start_job},
     Route{get, "/api/v1/jobs/{...}", native, native::get_job},
     Route{del, "/api/v1/jobs/{...}", native, native::cancel_job},
+    Route{get, "/api/v1/kept_settings/{...}", native, native::get_kept_settings},
+    Route{del, "/api/v1/kept_settings/{...}", native, native::forget_kept_settings},
     Route{get, "/api/v1/plan", native, native::get_plan},
     Route{post, "/api/v1/can_run", native, native::can_run},
     Route{get, "/api/v1/logs", native, native::list_logs},

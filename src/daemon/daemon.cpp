@@ -9,6 +9,7 @@
 #include "base/bytes.h"
 #include "cli/lease.h"
 #include "jobs/job_kinds.h"
+#include "platform/cpu_load.h"
 #include "platform/system.h"
 #include "protocol/json.h"
 #include "supervisor/lease.h"
@@ -52,11 +53,41 @@ engines::ModelHostOptions host_options(const Setup& setup, const std::string& wo
       .environment = engines::worker_environment(environment)};
 }
 
-std::map<protocol::JobKind, jobs::JobKindSetup> job_kinds(base::Loop& loop,
-                                                          engines::ModelHost& host,
-                                                          http::Client& client) {
-  return {{protocol::JobKind::load, jobs::load_job(loop, host)},
-          {protocol::JobKind::benchmark, jobs::benchmark_job(host, {loop, client})}};
+// All outlive the jobs.
+struct JobParts {
+  base::Loop& loop;
+  base::Lanes& lanes;
+  http::Client& client;
+  catalog::Catalog& catalog;
+  engines::ModelHost& host;
+  jobs::KeptModelSettings& kept;
+};
+
+jobs::JobKindSetup calibration_job(const JobParts& parts) {
+  return jobs::calibration_job(
+      {.trial = {
+           .loop = parts.loop,
+           .host = parts.host,
+           .measure =
+               [&loop = parts.loop, &client = parts.client](
+                   engines::Lease& lease, jobs::Workload workload, base::CancelToken cancel) {
+                 return jobs::measure_once({loop, client}, lease, workload, std::move(cancel));
+               },
+           .read_load = [&loop = parts.loop, &lanes = parts.lanes](
+                            std::vector<int> own) -> base::Task<base::Result<platform::CpuLoad>> {
+             co_return co_await base::run_on(lanes, loop, base::Lane::interactive,
+                                             "read the processors' load",
+                                             [&own] { return platform::read_cpu_load(own); });
+           }},
+       .kept = parts.kept,
+       .find = [&catalog = parts.catalog](std::string_view name) { return catalog.find(name); }});
+}
+
+std::map<protocol::JobKind, jobs::JobKindSetup> job_kinds(const JobParts& parts) {
+  using enum protocol::JobKind;
+  return {{load, jobs::load_job(parts.loop, parts.host)},
+          {benchmark, jobs::benchmark_job(parts.host, {parts.loop, parts.client})},
+          {calibration, calibration_job(parts)}};
 }
 
 resources::MachineOptions machine_options(const Setup& setup, base::CancelToken stopping) {
@@ -113,6 +144,7 @@ Daemon::Daemon(const Setup& setup, platform::Files& files, const base::Clock& cl
       machine_(resources::create_machine(machine_options(setup, stopping_.token()), *processes_,
                                          lanes_, loop_, log_.named("resources"))),
       measured_(*storage_, log_.named("resources")),
+      kept_(*storage_, clock, log_.named("jobs")),
       kv_(engines::create_kv_keep({.folder = setup.home.data / "kv",
                                    .bytes_max = static_cast<std::uint64_t>(config_.memory.kv_disk)},
                                   *client_, loop_, lanes_, files, log_.named("engines"))),
@@ -127,11 +159,16 @@ Daemon::Daemon(const Setup& setup, platform::Files& files, const base::Clock& cl
            .machine = *machine_,
            .measurements = measured_.measurements(),
            .kv = *kv_,
+           .kept_settings =
+               [this](std::string_view model) {
+                 const auto record = catalog_->find(model);
+                 return record ? kept_.find(record->info) : std::vector<std::string>{};
+               },
            .on_event = [this](const protocol::ModelEvent& event) { events_.publish(event); },
            .on_decision = [this](const protocol::DecisionEvent& event) { events_.publish(event); },
            .on_queue = [this](const protocol::QueueEvent& event) { events_.publish(event); },
            .log = log_.named("engines")})),
-      jobs_({.kinds = job_kinds(loop_, *host_, *client_)},
+      jobs_({.kinds = job_kinds({loop_, lanes_, *client_, *catalog_, *host_, kept_})},
             {.loop = loop_,
              .storage = *storage_,
              .find = [this](std::string_view name) -> base::Result<protocol::ModelInfo> {
@@ -147,6 +184,7 @@ Daemon::Daemon(const Setup& setup, platform::Files& files, const base::Clock& cl
              .catalog = *catalog_,
              .host = *host_,
              .jobs = jobs_,
+             .kept = kept_,
              .client = *client_,
              .logs = logs,
              .events = events_,
@@ -228,6 +266,11 @@ std::vector<insight::WarmupJob> Daemon::warmup_jobs() {
          run.runs_on("ingle-storage");
          co_return co_await measured_.load();
        }},
+      {"kept settings", WarmupNeed::core,
+       [this](WarmupRun& run) -> base::Task<base::Status> {
+         run.runs_on("ingle-storage");
+         co_return co_await kept_.load();
+       }},
       {"conversations", WarmupNeed::optional,
        [this](WarmupRun& run) -> base::Task<base::Status> {
          run.runs_on("ingle-pool");
@@ -291,6 +334,7 @@ base::Task<void> Daemon::stop() {
   co_await server_->drain(duration_of(config_.server.drain_timeout));
   co_await host_->shut_down();
   co_await measured_.finish();
+  co_await kept_.finish();
   loop_.stop();
 }
 

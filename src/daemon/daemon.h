@@ -21,6 +21,7 @@
 #include "insight/log_hub.h"
 #include "insight/startup.h"
 #include "jobs/jobs.h"
+#include "jobs/kept_settings.h"
 #include "platform/asio_loop.h"
 #include "platform/process.h"
 #include "platform/signals.h"
@@ -70,6 +71,7 @@ class Daemon {
   base::CancelSource stopping_;
   std::unique_ptr<resources::Machine> machine_;
   Measured measured_;
+  jobs::KeptModelSettings kept_;
   std::unique_ptr<engines::KvKeep> kv_;
   std::unique_ptr<engines::ModelHost> host_;
   jobs::Jobs jobs_;

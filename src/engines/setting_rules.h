@@ -1,4 +1,4 @@
-// The names, values and ranges of launch settings. Pure. Inside engines/ only.
+// The names, values and ranges of launch settings. Pure.
 #pragma once
 
 #include <cstdint>

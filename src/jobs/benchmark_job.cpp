@@ -17,7 +17,7 @@ constexpr int kRunsOfSlow = 3;  // where a run takes longer than kSlowRunMs
 constexpr double kSlowRunMs = 10'000;
 
 base::Status check(const protocol::JobRequest& request, const protocol::ModelInfo& model) {
-  if (request.keep_alive || request.time_limit || request.apply)
+  if (request.keep_alive || request.time_limit || request.apply || request.smaller_kv)
     return fail(ErrorCode::invalid_argument,
                 "a benchmark takes 'set', 'prompt_tokens' and 'generated_tokens' only; the other "
                 "members belong to loads and calibrations");

@@ -10,7 +10,8 @@ using base::fail;
 
 base::Status check(const protocol::JobRequest& request, const protocol::ModelInfo&) {
   if (request.keep_alive) TRY(base::parse_duration(*request.keep_alive));
-  if (request.prompt_tokens || request.generated_tokens || request.time_limit || request.apply)
+  if (request.prompt_tokens || request.generated_tokens || request.time_limit || request.apply ||
+      request.smaller_kv)
     return fail(ErrorCode::invalid_argument,
                 "a load takes 'set' and 'keep_alive' only; the other members belong to benchmarks "
                 "and calibrations");

@@ -38,6 +38,9 @@ struct JobRequest {
   std::optional<std::int64_t> generated_tokens{};
   DOC("With kind calibration: keep the winner as the model's settings; absent: true.")
   std::optional<bool> apply{};
+  DOC("With kind calibration: try a smaller KV type, too, which changes answers a little; absent: "
+      "false.")
+  std::optional<bool> smaller_kv{};
 };
 
 struct JobProgress {
@@ -81,6 +84,14 @@ struct CalibrationResult {
   DOC("What was found, in one sentence.") std::string verdict{};
   DOC("Whether the time limit ended the search.") bool out_of_time = false;
   DOC("Every trial, in order.") std::vector<CalibrationTrial> trials{};
+};
+
+struct KeptSettings {
+  DOC("Name of the model.") std::string model{};
+  DOC("Settings it is loaded with, as name=value, unless a request says otherwise.")
+  std::vector<std::string> settings{};
+  DOC("When they were kept: Unix time in milliseconds.") std::int64_t kept_unix_ms = 0;
+  DOC("The calibration that found them.") CalibrationResult evidence{};
 };
 
 struct JobInfo {

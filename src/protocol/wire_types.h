@@ -38,6 +38,7 @@
   X(BenchmarkResult)        \
   X(CalibrationTrial)       \
   X(CalibrationResult)      \
+  X(KeptSettings)           \
   X(JobInfo)                \
   X(JobList)                \
   X(Hello)                  \

@@ -2,6 +2,7 @@
 // files in a temporary folder. For tests and the simulation. One thread only.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -43,6 +44,10 @@ class HostWorld {
          .machine = machine,
          .measurements = measurements,
          .kv = kv,
+         .kept_settings =
+             [this](std::string_view name) {
+               return kept_settings ? kept_settings(name) : std::vector<std::string>{};
+             },
          .on_event = [this](const protocol::ModelEvent& event) { events.push_back(event); },
          .on_decision =
              [this](const protocol::DecisionEvent& event) { decisions.push_back(event); },
@@ -94,6 +99,7 @@ class HostWorld {
   MemoryLog log;
   TempFolder folder;
   std::map<std::string, catalog::ModelRecord, std::less<>> models;
+  std::function<std::vector<std::string>(std::string_view model)> kept_settings;  // may be empty
   std::vector<protocol::ModelEvent> events;
   std::vector<protocol::DecisionEvent> decisions;
   std::vector<protocol::QueueEvent> queues;

@@ -521,6 +521,8 @@ export const jobRequestSchema = z.looseObject({
   generated_tokens: z.int().optional(),
   /** With kind calibration: keep the winner as the model's settings; absent: true. */
   apply: z.boolean().optional(),
+  /** With kind calibration: try a smaller KV type, too, which changes answers a little; absent: false. */
+  smaller_kv: z.boolean().optional(),
 });
 export type JobRequest = z.output<typeof jobRequestSchema>;
 /** The same as it may be sent: what is left out has its default. */
@@ -597,6 +599,18 @@ export const calibrationResultSchema = z.looseObject({
   trials: z.array(calibrationTrialSchema).default(() => []),
 });
 export type CalibrationResult = z.output<typeof calibrationResultSchema>;
+
+export const keptSettingsSchema = z.looseObject({
+  /** Name of the model. */
+  model: z.string().default(''),
+  /** Settings it is loaded with, as name=value, unless a request says otherwise. */
+  settings: z.array(z.string()).default(() => []),
+  /** When they were kept: Unix time in milliseconds. */
+  kept_unix_ms: z.int().default(0),
+  /** The calibration that found them. */
+  evidence: calibrationResultSchema.prefault({}),
+});
+export type KeptSettings = z.output<typeof keptSettingsSchema>;
 
 export const jobInfoSchema = z.looseObject({
   /** Its id, such as "job-12"; never used again. */
@@ -1153,6 +1167,18 @@ export const ROUTES = {
     method: 'DELETE',
     path: '/api/v1/jobs/{id}',
     answer: jobInfoSchema,
+  },
+  /** Settings that a calibration found for a model, with the evidence. */
+  get_kept_settings: {
+    method: 'GET',
+    path: '/api/v1/kept_settings/{id}',
+    answer: keptSettingsSchema,
+  },
+  /** Forget the settings kept for a model. */
+  forget_kept_settings: {
+    method: 'DELETE',
+    path: '/api/v1/kept_settings/{id}',
+    answer: keptSettingsSchema,
   },
   /** Newest log records. */
   list_logs: {

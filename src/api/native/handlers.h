@@ -17,6 +17,8 @@ base::Task<base::Status> list_jobs(Call& call);
 base::Task<base::Status> start_job(Call& call);
 base::Task<base::Status> get_job(Call& call);
 base::Task<base::Status> cancel_job(Call& call);
+base::Task<base::Status> get_kept_settings(Call& call);
+base::Task<base::Status> forget_kept_settings(Call& call);
 // ?model=, ?set=name=value,... (repeatable)
 base::Task<base::Status> get_plan(Call& call);
 // ?size_bytes=, ?name=; the body is the beginning of a GGUF file.

@@ -4,6 +4,8 @@
 
 #include "api/native/handlers.h"
 #include "base/lanes.h"
+#include "catalog/catalog.h"
+#include "jobs/kept_settings.h"
 #include "platform/asio_loop.h"
 #include "protocol/codec.h"
 
@@ -33,6 +35,12 @@ base::Result<jobs::JobListFilter> read_filter(const http::Target& target) {
   return out;
 }
 
+// A model that is no longer in the catalogue still has its own name.
+std::string model_id(Call& call) {
+  const auto found = call.parts.catalog.find(call.path_tail);
+  return found ? found->info.id : call.path_tail;
+}
+
 }  // namespace
 
 base::Task<base::Status> list_jobs(Call& call) {
@@ -60,6 +68,16 @@ base::Task<base::Status> get_job(Call& call) {
 base::Task<base::Status> cancel_job(Call& call) {
   CO_TRY_ASSIGN(const auto job, co_await call.parts.jobs.cancel(call.path_tail));
   co_return co_await call.respond_json(protocol::encode(job));
+}
+
+base::Task<base::Status> get_kept_settings(Call& call) {
+  CO_TRY_ASSIGN(const auto kept, call.parts.kept.get(model_id(call)));
+  co_return co_await call.respond_json(protocol::encode(kept));
+}
+
+base::Task<base::Status> forget_kept_settings(Call& call) {
+  CO_TRY_ASSIGN(const auto kept, co_await call.parts.kept.forget(model_id(call)));
+  co_return co_await call.respond_json(protocol::encode(kept));
 }
 
 }  // namespace ingle::api::native
