@@ -9,9 +9,9 @@
 namespace ingle::cli {
 namespace {
 
-constexpr std::array kVerbs{"jobs",   "bench", "serve",   "run",    "ls",    "ps",
-                            "system", "load",  "can-run", "unload", "show",  "logs",
-                            "config", "keys",  "version", "help",   "--help"};
+constexpr std::array kVerbs{"jobs", "bench",  "calibrate", "serve",   "run",    "ls",
+                            "ps",   "system", "load",      "can-run", "unload", "show",
+                            "logs", "config", "keys",      "version", "help",   "--help"};
 
 // A flag of `serve` that sets one key of the configuration.
 struct KeyFlag {
@@ -49,6 +49,8 @@ struct Parsed {
   std::string key_name;
   JobsArguments jobs;
   BenchArguments bench;
+  CalibrateArguments calibrate;
+  bool no_apply = false, show = false, forget = false;
 };
 
 struct Commands {
@@ -59,7 +61,7 @@ struct Commands {
   CLI::App *load = nullptr, *can_run = nullptr, *unload = nullptr, *show = nullptr, *logs = nullptr;
   CLI::App *config = nullptr, *config_show = nullptr, *version = nullptr;
   CLI::App *jobs = nullptr, *jobs_list = nullptr, *jobs_show = nullptr, *jobs_follow = nullptr;
-  CLI::App *jobs_cancel = nullptr, *bench = nullptr;
+  CLI::App *jobs_cancel = nullptr, *bench = nullptr, *calibrate = nullptr;
   CLI::App *keys = nullptr, *keys_new = nullptr, *keys_list = nullptr, *keys_remove = nullptr;
 };
 
@@ -171,6 +173,31 @@ void add_jobs(Commands& c) {
   c.bench->add_flag("--json", parsed.json, "Print JSON");
 }
 
+void add_calibrate(Commands& c) {
+  auto& parsed = c.parsed;
+  auto& calibrate = parsed.calibrate;
+  c.calibrate =
+      c.app.add_subcommand("calibrate", "Find the settings that are fastest here, and keep them");
+  c.calibrate->add_option("model", calibrate.model, "Name of the model")->required();
+  c.calibrate->add_option("--time", calibrate.time, "Longest time, as 5m (10m)");
+  const CLI::Range tokens(std::int64_t{1}, std::int64_t{131'072});
+  c.calibrate->add_option("--prompt", calibrate.prompt_tokens, "Tokens of the prompts (512)")
+      ->check(tokens);
+  c.calibrate->add_option("--generate", calibrate.generated_tokens, "Tokens to generate (64)")
+      ->check(tokens);
+  c.calibrate->add_option("--set", calibrate.set, "Leave a setting as given (repeatable)")
+      ->type_name("NAME=VALUE")
+      ->allow_extra_args(false);
+  c.calibrate->add_flag("--smaller-kv", calibrate.smaller_kv,
+                        "Try a smaller KV type, too; it changes answers a little");
+  auto* no_apply = c.calibrate->add_flag("--no-apply", parsed.no_apply, "Only tell, keep nothing");
+  auto* show = c.calibrate->add_flag("--show", parsed.show, "Show what is kept, and the evidence");
+  c.calibrate->add_flag("--forget", parsed.forget, "Forget what is kept")
+      ->excludes(no_apply)
+      ->excludes(show);
+  c.calibrate->add_flag("--json", parsed.json, "Print JSON");
+}
+
 void add_rest(Commands& c) {
   auto& parsed = c.parsed;
   c.logs = c.app.add_subcommand("logs", "Print the daemon's log");
@@ -272,6 +299,14 @@ std::expected<Arguments, ParseEnd> arguments_of(Commands& c) {
     parsed.bench.output = output;
     return std::move(parsed.bench);
   }
+  if (c.calibrate->parsed()) {
+    using Verb = CalibrateArguments::Verb;
+    if (parsed.show) parsed.calibrate.verb = Verb::show;
+    if (parsed.forget) parsed.calibrate.verb = Verb::forget;
+    parsed.calibrate.apply = !parsed.no_apply;
+    parsed.calibrate.output = output;
+    return std::move(parsed.calibrate);
+  }
   using Verb = KeysArguments::Verb;
   if (c.keys_new->parsed()) return KeysArguments{Verb::make, parsed.key_name};
   if (c.keys_list->parsed()) return KeysArguments{Verb::list, {}};
@@ -307,6 +342,7 @@ std::expected<Arguments, ParseEnd> parse_arguments(const std::vector<std::string
   add_run(c);
   add_models(c);
   add_jobs(c);
+  add_calibrate(c);
   add_rest(c);
   if (words.empty()) return std::unexpected(ParseEnd{2, c.app.help()});
   if (words.front() == "--version") return VersionArguments{};

@@ -85,6 +85,18 @@ struct BenchArguments {
   Output output = Output::table;
 };
 
+struct CalibrateArguments {
+  std::string model;
+  std::vector<std::string> set;  // name=value: these stay as they are
+  std::optional<std::string> time;
+  std::optional<std::int64_t> prompt_tokens;
+  std::optional<std::int64_t> generated_tokens;
+  bool apply = true;
+  bool smaller_kv = false;
+  enum class Verb { calibrate, show, forget } verb = Verb::calibrate;
+  Output output = Output::table;
+};
+
 struct ConfigArguments {
   std::vector<config::Sources::Flag> flags;
   Output output = Output::table;
@@ -100,7 +112,8 @@ struct VersionArguments {};
 using Arguments =
     std::variant<ServeOptions, RunArguments, ListArguments, ResidentsArguments, SystemArguments,
                  LoadArguments, CanRunArguments, UnloadArguments, ShowArguments, LogsArguments,
-                 JobsArguments, BenchArguments, ConfigArguments, KeysArguments, VersionArguments>;
+                 JobsArguments, BenchArguments, CalibrateArguments, ConfigArguments, KeysArguments,
+                 VersionArguments>;
 
 // Why there is nothing to run: help was asked for (0), or the usage was wrong (2).
 struct ParseEnd {

@@ -158,6 +158,29 @@ TEST(Arguments, BenchTakesAWorkload) {
   refused({"bench", "tiny", "--generated-tokens", "0"});
 }
 
+TEST(Arguments, CalibrateLooksUnlessItIsToShowOrToForget) {
+  using Verb = CalibrateArguments::Verb;
+  const auto plain = parsed<CalibrateArguments>({"calibrate", "tiny"});
+  EXPECT_EQ(plain.model, "tiny");
+  EXPECT_EQ(plain.verb, Verb::calibrate);
+  EXPECT_TRUE(plain.apply);
+  EXPECT_FALSE(plain.time || plain.prompt_tokens || plain.smaller_kv);
+  const auto full = parsed<CalibrateArguments>({"calibrate", "tiny", "--time", "2m", "--prompt",
+                                                "100", "--generate", "20", "--no-apply",
+                                                "--smaller-kv", "--set", "threads=2"});
+  EXPECT_EQ(full.time, "2m");
+  EXPECT_EQ(full.prompt_tokens, 100);
+  EXPECT_EQ(full.generated_tokens, 20);
+  EXPECT_EQ(full.set, (Words{"threads=2"}));
+  EXPECT_TRUE(full.smaller_kv);
+  EXPECT_FALSE(full.apply);
+  EXPECT_EQ(parsed<CalibrateArguments>({"calibrate", "tiny", "--forget"}).verb, Verb::forget);
+  EXPECT_EQ(parsed<CalibrateArguments>({"calibrate", "tiny", "--show"}).verb, Verb::show);
+  refused({"calibrate"});
+  refused({"calibrate", "tiny", "--forget", "--show"});
+  refused({"calibrate", "tiny", "--prompt", "0"});
+}
+
 TEST(Arguments, HelpIsAskedForInThreeWays) {
   for (const Words& words :
        {Words{"help"}, Words{"--help"}, Words{"help", "load"}, Words{"load", "--help"}}) {

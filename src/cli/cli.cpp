@@ -30,6 +30,7 @@ struct Dispatch {
   int operator()(const LogsArguments& arguments) const { return print_logs(arguments, around); }
   int operator()(const JobsArguments& arguments) const { return manage_jobs(arguments, around); }
   int operator()(const BenchArguments& arguments) const { return run_benchmark(arguments, around); }
+  int operator()(const CalibrateArguments& arguments) const { return calibrate(arguments, around); }
   int operator()(const ConfigArguments& arguments) const { return show_config(arguments, around); }
   int operator()(const KeysArguments& arguments) const { return manage_keys(arguments, around); }
   int operator()(const VersionArguments&) const {

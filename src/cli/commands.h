@@ -29,6 +29,7 @@ int show(const ShowArguments& arguments, const Surroundings& around);
 int print_logs(const LogsArguments& arguments, const Surroundings& around);
 int manage_jobs(const JobsArguments& arguments, const Surroundings& around);
 int run_benchmark(const BenchArguments& arguments, const Surroundings& around);
+int calibrate(const CalibrateArguments& arguments, const Surroundings& around);
 int show_config(const ConfigArguments& arguments, const Surroundings& around);
 int manage_keys(const KeysArguments& arguments, const Surroundings& around);
 

@@ -83,13 +83,23 @@ std::string benchmark_text(const JobInfo& job, int columns_max) {
   return out + "\n" + settings_text(result.settings, columns_max);
 }
 
-std::string calibration_text(const JobInfo& job, int columns_max) {
-  const auto& result = *job.calibration;
+// The default's time is a bar of kBarColumns; longer than twice that is cut.
+std::string relative_time_text(double relative_time) {
+  if (!(relative_time > 0)) return "-";
+  const auto columns = std::lround(std::min(relative_time, 2.0) * kBarColumns);
+  return std::format("{:4.2f} {}{}", relative_time,
+                     std::string(static_cast<std::size_t>(std::max(1l, columns)), '='),
+                     relative_time > 2 ? ">" : "");
+}
+
+}  // namespace
+
+std::string calibration_text(const protocol::CalibrationResult& result, int columns_max) {
   std::string out = insight::escape_line(result.verdict) + "\n";
   Table table({{.title = "SETTINGS"},
                {Column::Align::right, "READ/s"},
                {Column::Align::right, "GENERATED/s"},
-               {Column::Align::right, "TIME"},
+               {.title = "TIME"},
                {Column::Align::right, "MEMORY"},
                {.title = "NOTE"}});
   for (const auto& trial : result.trials) {
@@ -98,14 +108,12 @@ std::string calibration_text(const JobInfo& job, int columns_max) {
     table.add(
         {set.empty() ? "(default)" : set, std::format("{:.4g}", trial.prompt_tokens_per_s),
          std::format("{:.4g}", trial.generated_tokens_per_s),
-         std::format("{:.2f}", trial.relative_time),
+         relative_time_text(trial.relative_time),
          trial.resident_bytes > 0 ? bytes_text(static_cast<double>(trial.resident_bytes)) : "-",
          trial.note});
   }
   return out + (table.empty() ? "" : table.text(columns_max));
 }
-
-}  // namespace
 
 std::string job_kind_text(protocol::JobKind kind) { return name_of(kKinds, kind); }
 std::string job_state_text(JobState state) { return name_of(kStates, state); }
@@ -174,7 +182,7 @@ std::string job_card(const JobInfo& job, int columns_max) {
 
 std::string result_text(const JobInfo& job, int columns_max) {
   if (job.benchmark) return benchmark_text(job, columns_max);
-  if (job.calibration) return calibration_text(job, columns_max);
+  if (job.calibration) return calibration_text(*job.calibration, columns_max);
   if (!job.load) return "";
   const auto name = insight::escape_line(job.load->model);
   return (job.load->already_loaded

@@ -25,6 +25,9 @@ std::string job_card(const protocol::JobInfo& job, int columns_max);
 // The result of a completed job in lines; empty: it has none.
 std::string result_text(const protocol::JobInfo& job, int columns_max);
 
+// What was found, and every trial: its settings, speeds, time as a bar (the default's is 1).
+std::string calibration_text(const protocol::CalibrationResult& result, int columns_max);
+
 // By their names on the wire.
 std::string job_kind_text(protocol::JobKind kind);
 std::string job_state_text(protocol::JobState state);
