@@ -38,7 +38,8 @@ export async function waitFor(what, condition, { timeout = 15_000, every = 10 } 
 
 // ---- sample models
 
-// How each is made by ingle-make-gguf. `slow` takes seconds for a prompt of thousands of tokens.
+// How each is made by ingle-make-gguf. `slow` takes seconds for a prompt of thousands of tokens;
+// `hundred` has 100 MB.
 const SAMPLES = {
   tiny: ['tiny'],
   'tiny-qwen2': ['tiny-qwen2'],
@@ -46,6 +47,7 @@ const SAMPLES = {
   reranker: ['reranker'],
   bench150m: ['bench150m'],
   vocab150k: ['vocab150k'],
+  hundred: ['mem-gqa'],
   slow: '--arch llama --layers 8 --embd 512 --ffn 1536 --ctx 8192 --type f16 --name slow'.split(
     ' ',
   ),
