@@ -19,6 +19,7 @@ using base::Task;
 
 constexpr std::string_view kSearchingStage = "searching";
 constexpr std::string_view kVerifyingStage = "verifying";
+constexpr base::Seconds kCalmWaitMax{20};  // for other programs, in one trial
 // Trials that the turns take the time of; they are never cut short.
 constexpr double kTurnTrials = 2 * kTurns + 0.5;
 
@@ -241,6 +242,7 @@ Task<Calibration::MaybeMeasured> Calibration::measure(std::vector<std::string> c
        .repeating = both_texts,
        .prompt_ms = prompt_ms,
        .generation_ms = generation_ms,
+       .calm_wait = std::min<base::Micros>(kCalmWaitMax, time_limit_ / 12),
        .stop = stop_.token(),
        .on_message = [this, what](const std::string& message) { report(what, message); }});
   ++done_;

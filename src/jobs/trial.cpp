@@ -145,7 +145,7 @@ class Trial {
       CO_TRY(co_await base::sleep_for(seams_.loop, kCalmSample, ask_.stop));
       const auto reason = disturbed_since(before, co_await load(), began);
       waited_ += std::chrono::floor<base::Micros>(seams_.loop.clock().mono_now() - began);
-      if (reason.empty() || waited_ >= kCalmWaitMax) co_return base::Status{};
+      if (reason.empty() || waited_ >= ask_.calm_wait) co_return base::Status{};
       say("waiting for calm: " + reason);
     }
   }

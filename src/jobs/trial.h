@@ -29,9 +29,8 @@ struct TrialSeams {
 inline constexpr int kTrialRuns = 3;
 // Disturbed runs are repeated this often before the trial counts as disturbed.
 inline constexpr int kDisturbedRunsMax = 3;
-inline constexpr base::Seconds kCalmWaitMax{20};  // for other programs, in one trial
-inline constexpr base::Millis kCalmSample{250};   // how long is looked whether it is calm
-inline constexpr double kHopelessFactor = 1.2;    // slower than this after two runs: no third
+inline constexpr base::Millis kCalmSample{250};  // how long is looked whether it is calm
+inline constexpr double kHopelessFactor = 1.2;   // slower than this after two runs: no third
 
 struct TrialAsk {
   std::string model{};
@@ -44,6 +43,7 @@ struct TrialAsk {
   // not measured further.
   std::optional<double> prompt_ms{};
   std::optional<double> generation_ms{};
+  base::Micros calm_wait{base::Seconds(20)};  // longest wait for other programs, in all
   base::CancelToken stop{};
   std::function<void(const std::string& message)> on_message{};  // what it does now; may be empty
 };
