@@ -266,7 +266,7 @@ std::vector<insight::WarmupJob> Daemon::warmup_jobs() {
          run.runs_on("ingle-storage");
          co_return co_await measured_.load();
        }},
-      {"kept settings", WarmupNeed::core,
+      {"settings", WarmupNeed::core,
        [this](WarmupRun& run) -> base::Task<base::Status> {
          run.runs_on("ingle-storage");
          co_return co_await kept_.load();

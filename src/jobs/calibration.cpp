@@ -17,11 +17,10 @@ using base::fail;
 using base::Status;
 using base::Task;
 
-constexpr std::string_view kSearchingStage = "searching";
-constexpr std::string_view kVerifyingStage = "verifying";
 constexpr base::Seconds kCalmWaitMax{20};  // for other programs, in one trial
-// Trials that the turns take the time of; they are never cut short.
-constexpr double kTurnTrials = 2 * kTurns + 0.5;
+// So many trials take the time that the turns take: each warms up and measures kTurnRuns times.
+constexpr double kTurnTrials = 2.0 * kTurns * (kTurnRuns + 1) / (kTrialRunsDefault + 1) + 0.5;
+constexpr std::size_t kNoteBytesMax = 400;
 
 std::string words(const std::vector<std::string>& settings) {
   std::string out;
@@ -36,6 +35,22 @@ bool speculates(const std::vector<std::string>& settings) {
 }
 
 double percent(double share) { return std::round(share * 100); }
+
+// Whole characters of it.
+std::string shortened(std::string text) {
+  if (text.size() <= kNoteBytesMax) return text;
+  auto end = kNoteBytesMax;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
+  return text.substr(0, end) + "...";
+}
+
+// Of a trial that was no faster.
+std::string note_of(const TrialTold& told) {
+  if (told.cut_short) return told.repeating ? "no faster, even where text repeats" : "slower";
+  if (!told.repeating) return "no faster";
+  return std::format("no faster; {:.4g}/s where text repeats",
+                     told.repeating->generated_tokens_per_s);
+}
 
 // The settings that a request had asked for.
 std::vector<std::string> requested(const protocol::ResidentModel& resident) {
@@ -79,7 +94,8 @@ bool Calibration::ended(const base::Error& error) {
 Task<Status> Calibration::calibrate() {
   CO_TRY(co_await prepare());
   stage_ = kSearchingStage;
-  const auto first = co_await measure({}, false);
+  expected_ = 1 + Search(calibration_axes(space_), {1, 1}).left();
+  const auto first = co_await measure({});
   if (!first) {
     if (!time_up_) co_return std::unexpected(first.error());
     result_.out_of_time = true;
@@ -133,7 +149,7 @@ Task<Status> Calibration::try_kept(Search& search) {
   const auto point = kept.empty() ? std::nullopt : point_of(search.axes(), kept);
   if (!point || *point == search.base() || !time_for(1 + kTurnTrials)) co_return Status{};
   const auto changes = search.changes(*point);
-  const auto measured = co_await measure(changes, speculates(changes));
+  const auto measured = co_await measure(changes, {.repeating = speculates(changes)});
   if (!measured && ended(measured.error())) co_return std::unexpected(measured.error());
   auto& trial = record(changes, measured);
   if (!measured || !measured->told.disturbed.empty()) co_return Status{};
@@ -149,12 +165,13 @@ Task<Status> Calibration::search(Search& search) {
       result_.out_of_time = true;
       co_return Status{};
     }
-    expected_ = search.left();
+    expected_ = std::max<std::size_t>(1, search.left());
     const auto best = search.best_times();
     const auto changes = search.changes(trial->point);
-    const auto measured = co_await measure(
-        changes, speculates(changes), trial->prompt ? std::optional(best.prompt_ms) : std::nullopt,
-        trial->generation ? std::optional(best.generation_ms) : std::nullopt);
+    TrialAsk ask{.repeating = speculates(changes)};
+    if (trial->prompt) ask.prompt_ms = best.prompt_ms;
+    if (trial->generation) ask.generation_ms = best.generation_ms;
+    const auto measured = co_await measure(changes, std::move(ask));
     if (!measured && ended(measured.error())) co_return std::unexpected(measured.error());
     auto& recorded = record(changes, measured);
     const bool counts = measured && measured->told.disturbed.empty();
@@ -162,13 +179,7 @@ Task<Status> Calibration::search(Search& search) {
     if (!counts) continue;
     const auto now = search.best_times();
     const bool better = now.total_ms() < best.total_ms();
-    if (better)
-      recorded.note = "faster";
-    else
-      recorded.note = measured->told.cut_short ? "slower, seen at once" : "no faster";
-    if (measured->told.repeating && !measured->told.cut_short)
-      recorded.note += std::format("; {:.4g}/s where text repeats",
-                                   measured->told.repeating->generated_tokens_per_s);
+    recorded.note = better ? "faster" : note_of(measured->told);
     if (better)
       best_text_ = std::format("{} ({:.0f} % less time)", words(search.changes(search.best())),
                                percent(1 - now.total_ms() / default_.total_ms()));
@@ -189,14 +200,16 @@ Task<Status> Calibration::verify(const Search& search) {
   std::vector<Speed> default_speeds, best_speeds;
   for (int turn = 0; turn < kTurns; ++turn) {
     for (const bool is_best : {false, true}) {
-      expected_ = static_cast<std::size_t>(2 * (kTurns - turn) - (is_best ? 2 : 1));
+      expected_ = static_cast<std::size_t>(2 * (kTurns - turn) - (is_best ? 1 : 0));
       const auto& set = is_best ? changes : std::vector<std::string>{};
-      const auto measured = co_await measure(set, both_texts);
+      const auto measured = co_await measure(set, {.runs = kTurnRuns, .repeating = both_texts});
       if (!measured && ended(measured.error())) co_return std::unexpected(measured.error());
       auto& trial = record(set, measured);
       // No proof without all of them.
-      why_unproven_ = "it could not be measured side by side: " + trial.note;
-      if (!measured || !measured->told.disturbed.empty()) co_return Status{};
+      if (!measured || !measured->told.disturbed.empty()) {
+        why_unproven_ = "side by side it could not be measured: " + trial.note;
+        co_return Status{};
+      }
       trial.note = std::format("side by side, turn {}", turn + 1);
       (is_best ? best_ms : default_ms).push_back(measured->times.total_ms());
       (is_best ? best_speeds : default_speeds).push_back(measured->told.fresh);
@@ -217,7 +230,8 @@ Task<Status> Calibration::verify(const Search& search) {
 
 Task<Status> Calibration::measure_drift() {
   if (result_.trials.size() < 2 || !time_for(1)) co_return Status{};
-  const auto measured = co_await measure({}, false);
+  expected_ = 1;
+  const auto measured = co_await measure({});
   if (!measured && ended(measured.error())) co_return std::unexpected(measured.error());
   auto& trial = record({}, measured);
   if (!measured || !measured->told.disturbed.empty()) co_return Status{};
@@ -227,24 +241,18 @@ Task<Status> Calibration::measure_drift() {
 }
 
 Task<Calibration::MaybeMeasured> Calibration::measure(std::vector<std::string> changes,
-                                                      bool both_texts,
-                                                      std::optional<double> prompt_ms,
-                                                      std::optional<double> generation_ms) {
+                                                      TrialAsk ask) {
   const auto what = changes.empty() ? std::string("the default") : words(changes);
   report(what, "loading");
   touched_ = true;
   const auto began = seams_.trial.loop.clock().mono_now();
-  auto told = co_await run_trial(
-      seams_.trial,
-      {.model = run_.model().id,
-       .set = with_changes(pinned_, changes),
-       .workload = workload_,
-       .repeating = both_texts,
-       .prompt_ms = prompt_ms,
-       .generation_ms = generation_ms,
-       .calm_wait = std::min<base::Micros>(kCalmWaitMax, time_limit_ / 12),
-       .stop = stop_.token(),
-       .on_message = [this, what](const std::string& message) { report(what, message); }});
+  ask.model = run_.model().id;
+  ask.set = with_changes(pinned_, changes);
+  ask.workload = workload_;
+  ask.calm_wait = std::min<base::Micros>(kCalmWaitMax, time_limit_ / 12);
+  ask.stop = stop_.token();
+  ask.on_message = [this, what](const std::string& message) { report(what, message); };
+  auto told = co_await run_trial(seams_.trial, std::move(ask));
   ++done_;
   const std::chrono::duration<double, std::milli> took =
       seams_.trial.loop.clock().mono_now() - began;
@@ -278,7 +286,7 @@ protocol::CalibrationTrial& Calibration::record(std::vector<std::string> changes
   auto& trial = result_.trials.emplace_back();
   trial.set = std::move(changes);
   if (!result) {
-    trial.note = "failed: " + result.error().message;
+    trial.note = "failed: " + shortened(result.error().message);
     return trial;
   }
   trial.prompt_tokens_per_s = result->told.fresh.prompt_tokens_per_s;
@@ -293,12 +301,11 @@ protocol::CalibrationTrial& Calibration::record(std::vector<std::string> changes
 void Calibration::report(const std::string& what, const std::string& message) {
   std::string text = message;
   if (!what.empty())
-    text = std::format("trial {} of about {}, {}: {}", done_ + 1, done_ + 1 + expected_, what,
-                       message);
+    text = std::format("trial {} of about {}, {}: {}", done_ + 1, done_ + expected_, what, message);
   if (!best_text_.empty()) text += "; best so far: " + best_text_;
   run_.report({.stage = stage_.empty() ? std::string(kSearchingStage) : stage_,
                .done = static_cast<double>(done_),
-               .total = static_cast<double>(done_ + 1 + expected_),
+               .total = static_cast<double>(done_ + expected_),
                .unit = "trials",
                .message = std::move(text)});
 }

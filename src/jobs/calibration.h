@@ -6,10 +6,10 @@
 //   3. the best against the default, in turns: default, best, default, best. Only who wins here
 //      is chosen; so the outcome is never worse than the default.
 //
-// Half of the time limit or more is left to the search; what the turns will take is kept back. A
-// trial that fails to load, or runs out of memory, is recorded with why, and the search goes on.
-// With guesses from the text (speculation) the generation's time is that of fresh text and, for
-// kRepeatingShare of it, of text that repeats.
+// What the turns will take is kept back from the time limit; the search has the rest. A trial that
+// fails to load, or runs out of memory, is recorded with why, and the search goes on. With guesses
+// from the text (speculation) the generation's time is that of fresh text and, for kRepeatingShare
+// of it, of text that repeats.
 #pragma once
 
 #include <memory>
@@ -25,6 +25,9 @@ namespace ingle::jobs {
 
 inline constexpr double kRepeatingShare = 0.3;  // of generated text
 inline constexpr int kTurns = 2;
+inline constexpr int kTurnRuns = 2;  // in each turn
+inline constexpr std::string_view kSearchingStage = "searching";
+inline constexpr std::string_view kVerifyingStage = "verifying";
 inline constexpr double kDriftToTell = 0.05;  // of the default's own time, from first to last
 
 class Calibration {
@@ -49,9 +52,8 @@ class Calibration {
   base::Task<base::Status> try_kept(Search& search);
   base::Task<base::Status> verify(const Search& search);
   base::Task<base::Status> measure_drift();
-  base::Task<MaybeMeasured> measure(std::vector<std::string> changes, bool both_texts,
-                                    std::optional<double> prompt_ms = std::nullopt,
-                                    std::optional<double> generation_ms = std::nullopt);
+  // `ask` says how; the rest of it is filled in.
+  base::Task<MaybeMeasured> measure(std::vector<std::string> changes, TrialAsk ask = {});
   base::Task<void> keep();
   base::Task<void> leave();
   base::Task<void> give_back();
@@ -62,7 +64,6 @@ class Calibration {
   protocol::CalibrationTrial& record(std::vector<std::string> changes, const MaybeMeasured& result);
   void report(const std::string& what, const std::string& message);
   void conclude();
-  std::string best_words() const;
 
   JobRun& run_;
   const CalibrationSeams& seams_;
@@ -84,7 +85,7 @@ class Calibration {
   std::string best_text_;        // of the search so far
   std::string stage_;
   std::size_t done_ = 0;      // trials, in this stage
-  std::size_t expected_ = 1;  // trials still to come in it
+  std::size_t expected_ = 1;  // trials still to come in it, with the present one
   double trial_ms_ = 0;       // what a trial takes, load and waits included
   protocol::CalibrationResult result_;
 };

@@ -53,7 +53,7 @@ JobKindSetup calibration_job(CalibrationSeams seams) {
   // Shared by the copies of the runner.
   const auto shared = std::make_shared<const CalibrationSeams>(std::move(seams));
   return {.group = JobGroup::computes,
-          .stages = {{"searching", 3}, {"verifying", 1}},
+          .stages = {{std::string(kSearchingStage), 3}, {std::string(kVerifyingStage), 1}},
           .check = check,
           .workload = workload_words,
           .run = [shared](JobRun& run) { return run_calibration(run, *shared); }};

@@ -87,7 +87,8 @@ class Trial {
   Task<Result<Speed>> measure_text(Workload::Text text) {
     std::vector<Speed> clean, disturbed;
     std::string why;
-    while (clean.size() < kTrialRuns && disturbed.size() < kDisturbedRunsMax) {
+    const auto wanted = static_cast<std::size_t>(ask_.runs);
+    while (clean.size() < wanted && disturbed.size() < kDisturbedRunsMax) {
       say(text == Workload::Text::fresh ? "measuring" : "measuring a text that repeats");
       const auto before = co_await load();
       const auto began = seams_.loop.clock().mono_now();

@@ -26,7 +26,7 @@ struct TrialSeams {
   std::function<base::Task<base::Result<platform::CpuLoad>>(std::vector<int> own_pids)> read_load{};
 };
 
-inline constexpr int kTrialRuns = 3;
+inline constexpr int kTrialRunsDefault = 3;
 // Disturbed runs are repeated this often before the trial counts as disturbed.
 inline constexpr int kDisturbedRunsMax = 3;
 inline constexpr base::Millis kCalmSample{250};  // how long is looked whether it is calm
@@ -36,6 +36,7 @@ struct TrialAsk {
   std::string model{};
   std::vector<std::string> set{};  // every setting that matters
   Workload workload{};             // of fresh text; its seed is another one for each run
+  int runs = kTrialRunsDefault;
   // Whether guesses from the text are at work: it is then measured with a text that repeats, too.
   bool repeating = false;
   // What is to be beaten, in milliseconds; nothing: this part is not in question. Who is slower in
