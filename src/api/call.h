@@ -27,7 +27,7 @@ class Startup;
 namespace ingle::jobs {
 class Jobs;
 class KeptModelSettings;
-}
+}  // namespace ingle::jobs
 namespace ingle::platform {
 class AsioLoop;
 }

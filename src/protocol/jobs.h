@@ -72,7 +72,8 @@ struct CalibrationTrial {
   DOC("Time of the workload relative to the default's: below 1 is faster.")
   double relative_time = 0;
   DOC("Memory of the worker, in bytes.") std::int64_t resident_bytes = 0;
-  DOC("What happened to it, in words: \"kept\", \"slower\", or why it failed.") std::string note{};
+  DOC("What happened to it, in words: \"kept\", \"slower\", or why it failed.") std::string
+      note{};
 };
 
 struct CalibrationResult {
@@ -100,7 +101,8 @@ struct JobInfo {
   DOC("Name of the model.") std::string model{};
   DOC("Where it stands.") JobState state = JobState::queued;
   DOC("How far it is.") JobProgress progress{};
-  DOC("When it was asked for: Unix time in milliseconds.") std::int64_t created_unix_ms = 0;
+  DOC("When it was asked for: Unix time in milliseconds.") std::int64_t created_unix_ms =
+      0;
   DOC("When it began: Unix time in milliseconds; absent: not yet.")
   std::optional<std::int64_t> started_unix_ms{};
   DOC("When it ended: Unix time in milliseconds; absent: not yet.")
