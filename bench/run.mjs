@@ -1,6 +1,7 @@
 // ./dev bench [NAME]: builds nothing, runs the benchmarks of build/release and prints their figures
 // as a table with the targets, and as JSON in build/bench/NAME.json.
 //   spine: starting, streaming through ingle against llama-server itself, GGUF metadata
+//   memory: models that do not fit together, against llama-server's own router (memory.mjs)
 // INGLE_TEST_QUICK=1 takes a tenth of the rounds, to see that everything works.
 import { execFile } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -14,9 +15,9 @@ const BUILD = resolve(process.env.INGLE_TEST_BUILD ?? join(TOP, 'build/release')
 process.env.INGLE_TEST_BUILD = BUILD;
 const { Home, INGLE, listening, sample, sleep, spawnDaemon, warm } =
   await import('../tests/e2e/harness.mjs');
+const { memory } = await import('./memory.mjs');
+const { print, rounds, row, say } = await import('./rows.mjs');
 
-const rounds = (count) =>
-  process.env.INGLE_TEST_QUICK ? Math.max(2, Math.round(count / 10)) : count;
 // Not the blocking kind: fetch must see meanwhile which kept-alive connections the daemon ends.
 const run = async (program, ...args) => {
   const { stdout, stderr } = await promisify(execFile)(program, args.map(String));
@@ -24,15 +25,6 @@ const run = async (program, ...args) => {
   return JSON.parse(stdout);
 };
 const tool = (name) => join(BUILD, 'bin', name);
-const say = (text) => process.stderr.write(`bench: ${text}\n`);
-
-// {name, value, unit, target, met}: `target` is like ['<=', 15]; without one the row only informs.
-function row(name, value, unit, target) {
-  if (!target) return { name, value, unit };
-  const [relation, limit] = target;
-  const met = relation === '<=' ? value <= limit : value >= limit;
-  return { name, value, unit, target: `${relation} ${limit}`, met };
-}
 
 async function startRows() {
   say('cold starts');
@@ -158,21 +150,7 @@ async function spine() {
   return [...rows, ...(await ggufRows())];
 }
 
-function print(rows) {
-  const number = (value) => (Math.abs(value) >= 100 ? value.toFixed(0) : value.toPrecision(3));
-  const cells = rows.map(({ name, value, unit, target, met }) => [
-    name,
-    `${number(value)} ${unit}`.trim(),
-    target ?? '',
-    target ? (met ? 'met' : 'NOT met') : '',
-  ]);
-  const head = ['figure', 'measured', 'target', ''];
-  const widths = head.map((_, i) => Math.max(...[head, ...cells].map((line) => line[i].length)));
-  for (const line of [head, widths.map((width) => '-'.repeat(width)), ...cells])
-    console.log(`| ${line.map((cell, i) => cell.padEnd(widths[i])).join(' | ')} |`);
-}
-
-const benchmarks = { spine };
+const benchmarks = { spine, memory };
 const names = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(benchmarks);
 for (const name of names) {
   if (!(name in benchmarks)) {
