@@ -84,12 +84,14 @@ TEST(Codec, NamesMemberLineAndColumn) {
 }
 
 TEST(Codec, NamesThePossibleValuesOfAnEnum) {
-  expect_malformed<Subscribe>(R"({"topics":["logs"]})",
-                              "member topics[0] at line 1, column 12: expected one of \"log\", "
-                              "\"model\", \"warmup\", got \"logs\"");
-  expect_malformed<Subscribe>(R"({"topics":[1]})",
-                              "member topics[0] at line 1, column 12: expected one of \"log\", "
-                              "\"model\", \"warmup\", got a number");
+  expect_malformed<Subscribe>(
+      R"({"topics":["logs"]})",
+      "member topics[0] at line 1, column 12: expected one of \"log\", "
+      "\"model\", \"warmup\", \"job\", \"decision\", \"queue\", got \"logs\"");
+  expect_malformed<Subscribe>(
+      R"({"topics":[1]})",
+      "member topics[0] at line 1, column 12: expected one of \"log\", "
+      "\"model\", \"warmup\", \"job\", \"decision\", \"queue\", got a number");
 }
 
 TEST(Codec, TakesOnlyIntegersInRange) {

@@ -93,7 +93,8 @@ struct ResidentModel {
 struct WaitingModel {
   DOC("Name of the model.") std::string model{};
   DOC("Requests that wait for it.") std::int64_t requests = 0;
-  DOC("How long the first of them has waited, in milliseconds.") std::int64_t waited_ms = 0;
+  DOC("How long the first of them has waited, in milliseconds.") std::int64_t waited_ms =
+      0;
   DOC("What it waits for, in words.") std::string reason{};
   DOC("About how long it has still to wait, in milliseconds; absent when that cannot be told.")
   std::optional<std::int64_t> expected_wait_ms{};
@@ -101,9 +102,11 @@ struct WaitingModel {
 
 struct PushedOutModel {
   DOC("Name of the model.") std::string model{};
-  DOC("When it was moved aside: Unix time in milliseconds.") std::int64_t since_unix_ms = 0;
+  DOC("When it was moved aside: Unix time in milliseconds.") std::int64_t since_unix_ms =
+      0;
   DOC("Why, in words.") std::string reason{};
-  DOC("Tokens of conversations kept on disk for its return.") std::int64_t saved_tokens = 0;
+  DOC("Tokens of conversations kept on disk for its return.") std::int64_t saved_tokens =
+      0;
 };
 
 struct ResidentList {

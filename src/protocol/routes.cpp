@@ -17,8 +17,9 @@ constexpr RouteParameter kModelParameters[] = {
 
 constexpr RouteParameter kPlanParameters[] = {
     {Place::query, "model", "string", "Name of the model."},
-    {Place::query, "set", "string", "Settings to use instead of derived ones: name=value, with "
-                                    "commas between them."}};
+    {Place::query, "set", "string",
+     "Settings to use instead of derived ones: name=value, with "
+     "commas between them."}};
 constexpr RouteParameter kCanRunParameters[] = {
     {Place::query, "size_bytes", "integer", "Size of the whole file, in bytes."},
     {Place::query, "name", "string", "Name to use in the answer; absent: the model's own."}};
@@ -32,7 +33,7 @@ constexpr RouteParameter kJobListParameters[] = {
 constexpr int kUnready[] = {503};
 constexpr int kBadRequest[] = {400};
 constexpr int kLoadErrors[] = {400, 404, 409, 413, 422, 502, 503, 504, 507};
-constexpr int kPlanErrors[] = {400, 404, 413, 422, 429, 503};
+constexpr int kPlanErrors[] = {400, 404, 413, 422, 503};
 constexpr int kUnloadErrors[] = {400, 404, 413, 503};
 constexpr int kGenerateErrors[] = {400, 404, 413, 422, 499, 502, 503, 504, 507};
 constexpr int kNotFound[] = {404, 503};

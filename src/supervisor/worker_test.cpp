@@ -41,7 +41,7 @@ class TestDriver final : public Driver {
     return OutputLine{level, std::string(line)};
   }
   bool is_news(const OutputLine& line) const override { return line.message == "loaded"; }
-  std::uint64_t resident_bytes_expected() const override { return 100ull << 20; }
+  std::uint64_t resident_bytes_expected() const override { return 640ull << 20; }
 
  private:
   const std::string name_{"engine"};

@@ -194,7 +194,8 @@ test('chat', async (t) => {
       { signal: controller.signal },
     );
     let seen = 0;
-    const running = async () => (await daemon.residents())[0]?.requests_running;
+    const running = async () =>
+      (await daemon.residents()).find(({ id }) => id === 'slow')?.requests_running;
     try {
       for await (const chunk of stream) {
         if (chunk.choices[0]?.delta.content && ++seen === 3) {

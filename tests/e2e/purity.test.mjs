@@ -53,9 +53,9 @@ test('the loop thread never blocks', async (t) => {
   assert.equal((await daemon.post('/v1/chat/completions', chat('tiny-qwen2'))).status, 200);
   const input = { model: 'embedding', input: 'warm' };
   assert.equal((await daemon.post('/v1/embeddings', input)).status, 200);
-  const [{ pid }] = await daemon.residents();
-  process.kill(pid, 'SIGKILL');
-  await waitFor('the death to be known', async () => (await daemon.residents()).length === 0);
+  const embedder = async () => (await daemon.residents()).find(({ id }) => id === 'embedding');
+  process.kill((await embedder()).pid, 'SIGKILL');
+  await waitFor('the death to be known', async () => !(await embedder()));
   assert.equal((await daemon.post('/v1/embeddings', input)).status, 200);
   await daemon.get('/v1/models', { headers: { Authorization: 'Bearer ingle-wrong' } });
   await daemon.post('/api/v1/unload', {});

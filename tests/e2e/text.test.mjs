@@ -7,6 +7,9 @@ import { test } from 'node:test';
 
 import { Home, alive, chat, collect, ingle, sse, startDaemon, waitFor } from './harness.mjs';
 
+// Memory for one of the small models at a time (each takes about 50 MiB).
+const FOR_ONE = ['--set', 'memory.ram_budget=75M', '--set', 'queue.shortest_residency=0s'];
+
 // A prompt of thousands of tokens for `slow`, different for each `salt` so that no cache helps.
 const longPrompt = (salt) => `${salt} ` + 'the hearth is warm and the night is long '.repeat(120);
 
@@ -18,7 +21,7 @@ test('load, ps, unload', async (t) => {
   assert.equal(loaded.body.loaded, true);
   assert.equal(loaded.body.already_loaded, false);
   assert.ok(loaded.body.load_ms > 0);
-  assert.match(loaded.body.command, /llama-server/);
+  assert.match(loaded.body.plan.command, /llama-server/);
 
   const [resident] = await daemon.residents();
   assert.equal(resident.id, 'tiny');
@@ -30,7 +33,7 @@ test('load, ps, unload', async (t) => {
   assert.ok(resident.resident_bytes > 1 << 20);
   assert.ok(resident.unload_unix_ms > Date.now());
   assert.ok(alive(resident.pid));
-  assert.deepEqual(resident.settings, loaded.body.settings);
+  assert.deepEqual(resident.settings, loaded.body.plan.settings);
 
   const again = await daemon.post('/api/v1/load', { model: 'tiny' });
   assert.equal(again.body.already_loaded, true);
@@ -51,10 +54,10 @@ test('explain says each setting, its value and why, and loads nothing', async (t
   const daemon = await startDaemon(t, { models: ['tiny'] });
   const { body } = await daemon.post('/api/v1/load', { model: 'tiny', explain: true });
   assert.equal(body.loaded, false);
-  const settings = new Map(body.settings.map((setting) => [setting.name, setting]));
+  const settings = new Map(body.plan.settings.map((setting) => [setting.name, setting]));
   for (const name of ['threads', 'context_tokens', 'parallel', 'gpu_layers', 'flash_attention'])
     assert.ok(settings.has(name), `${name} in ${[...settings.keys()]}`);
-  for (const { name, value, reason, origin } of body.settings) {
+  for (const { name, value, reason, origin } of body.plan.settings) {
     assert.match(value, /\S/, name);
     assert.match(reason, /\S/, name);
     assert.match(origin, /^(derived|config|request|measured)$/, name);
@@ -97,7 +100,7 @@ test('many who ask at once share one load', async (t) => {
 });
 
 test('two models take turns under concurrent requests, one worker at a time', async (t) => {
-  const daemon = await startDaemon(t, { models: ['tiny', 'tiny-qwen2'] });
+  const daemon = await startDaemon(t, { models: ['tiny', 'tiny-qwen2'], args: FOR_ONE });
   let most = 0;
   const watch = setInterval(() => (most = Math.max(most, daemon.home.workers().length)), 5);
   t.after(() => clearInterval(watch));
@@ -114,7 +117,7 @@ test('two models take turns under concurrent requests, one worker at a time', as
 });
 
 test('a switch waits for the streams of the other model', async (t) => {
-  const daemon = await startDaemon(t, { models: ['tiny', 'tiny-qwen2'] });
+  const daemon = await startDaemon(t, { models: ['tiny', 'tiny-qwen2'], args: FOR_ONE });
   const response = await daemon.postRaw(
     '/v1/chat/completions',
     chat('tiny', { stream: true, max_tokens: 400, ignore_eos: true }),
