@@ -77,8 +77,8 @@ export async function turnRows() {
       `${count} requests A B A B ... for models of 1 and 2 GB of which one fits, one every ` +
         `${ARRIVAL_MS} ms, 4 tokens each. First come, first served: the same daemon with ` +
         'queue.shortest_residency=0, given each request when the one before has its answer. ' +
-        `ingle: all at their times, queue.longest_wait=${LONGEST_WAIT_S}s. Router: the same, with ` +
-        '--models-max 1. A wait is from the arrival to the whole answer.',
+        `ingle: all at their times, queue.longest_wait=${LONGEST_WAIT_S}s. Router: the same, ` +
+        'with --models-max 1. A wait is from the arrival to the whole answer.',
     ),
     row('first come, first served: until all have answers', fifo.seconds, 's'),
     row('ingle: until all have answers', ours.seconds, 's'),

@@ -116,7 +116,8 @@ test('plans say what would happen, and nothing happens', async (t) => {
   assert.match(explained.stdout, /^a fits: processor/);
   assert.match(explained.stdout, /predicted from the file/);
   assert.match(explained.stdout, /llama-server --model \S+a\.gguf/);
-  const large = (await daemon.get('/api/v1/plan?model=a&set=context_tokens=32768,parallel=64')).body;
+  const wanted = 'context_tokens=32768,parallel=64';
+  const large = (await daemon.get(`/api/v1/plan?model=a&set=${wanted}`)).body;
   assert.equal(large.fits, false);
   assert.match(large.problem, /\S/);
   assert.match(large.would_fit, /\S/);

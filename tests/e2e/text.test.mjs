@@ -69,7 +69,7 @@ test('explain says each setting, its value and why, and loads nothing', async (t
     explain: true,
     set: ['context_tokens=512'],
   });
-  const context = asked.body.settings.find(({ name }) => name === 'context_tokens');
+  const context = asked.body.plan.settings.find(({ name }) => name === 'context_tokens');
   assert.equal(context.value, '512');
   assert.equal(context.origin, 'request');
   const bad = await daemon.post('/api/v1/load', { model: 'tiny', set: ['context_tokns=512'] });
