@@ -331,10 +331,12 @@ void Calibration::conclude() {
                               ? std::format("side by side it does not save {:.0f} % of the time",
                                             percent(1 - kWinnerShareMax))
                               : why_unproven_);
+  } else if (result_.trials.size() == 1 && result_.out_of_time) {
+    verdict = "the default is kept: in this time nothing else can be tried; give it more (--time)";
   } else {
     verdict = "the default is kept: nothing that was tried is faster";
   }
-  if (result_.out_of_time && !result_.trials.empty())
+  if (result_.out_of_time && result_.trials.size() > 1)
     verdict += "; the time was up before everything was tried";
   if (drift_ && std::abs(*drift_) > kDriftToTell)
     verdict += std::format("; the default itself became {:.0f} % {} meanwhile",
