@@ -110,8 +110,12 @@ ModelHostImpl::Step ModelHostImpl::act_on(Intent& intent, const resources::RoomQ
     const auto resident = find_resident(question.holders[victim.holder].model);
     if (answer.kind == RoomAnswer::Kind::drain) {
       drained.push_back(resident);
-      intent.expected_wait =
-          std::max(*intent.expected_wait, question.load_time + resident->request_time);
+      // Nobody knows how long its first request takes.
+      if (resident->request_time.count() == 0)
+        intent.expected_wait.reset();
+      else if (intent.expected_wait)
+        intent.expected_wait =
+            std::max(*intent.expected_wait, question.load_time + resident->request_time);
       continue;
     }
     decide(protocol::DecisionKind::evict, resident->id(),
@@ -123,6 +127,9 @@ ModelHostImpl::Step ModelHostImpl::act_on(Intent& intent, const resources::RoomQ
     return refuse(intent,
                   {ErrorCode::out_of_memory,
                    std::format("'{}' cannot be loaded: {}", intent.model.info.id, answer.reason)});
+  if (answer.kind == RoomAnswer::Kind::wait && answer.ask_again)
+    intent.expected_wait =
+        question.load_time + std::chrono::ceil<base::Micros>(*answer.ask_again - question.now);
   note_wait(intent, answer.reason, answer.ask_again);
   // What is being given back is for this one, not for those behind it.
   const bool returning =
