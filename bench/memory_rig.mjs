@@ -16,8 +16,9 @@ import {
 } from '../tests/e2e/harness.mjs';
 import { say } from './rows.mjs';
 
-// A folder with models of these sizes in MB, by name; made once per build of the tool.
-export function modelFolder(name, sizes) {
+// A folder with models of these sizes in MB, by name, of one of the tool's shapes; made once per
+// build of the tool.
+export function modelFolder(name, sizes, shape = 'mem-gqa') {
   const tool = join(BUILD, 'bin/ingle-make-gguf');
   const folder = join(BUILD, 'bench-models', String(Math.floor(statSync(tool).mtimeMs)), name);
   mkdirSync(folder, { recursive: true });
@@ -27,7 +28,7 @@ export function modelFolder(name, sizes) {
     say(`making ${name}/${model}, ${megabytes} MB`);
     const temporary = `${path}.part`;
     const size = ['--size', String(megabytes), '--seed', String(i + 1)];
-    execFileSync(tool, ['mem-gqa', ...size, '--name', model, '--out', temporary]);
+    execFileSync(tool, [shape, ...size, '--name', model, '--out', temporary]);
     renameSync(temporary, path);
   });
   return folder;

@@ -6,12 +6,12 @@ import { engineArguments, modelFolder, withDaemon, withRouter } from './memory_r
 import { rounds, row, say, section } from './rows.mjs';
 
 const LONGEST_WAIT_S = 15;
-const ARRIVAL_MS = 200;
+const ARRIVAL_MS = 50;
 
 const bodyOf = (number) =>
   chat(number % 2 === 0 ? 'a' : 'b', {
-    messages: [{ role: 'user', content: `Number ${number}: what burns?` }],
-    max_tokens: 4,
+    messages: [{ role: 'user', content: `${number}?` }],
+    max_tokens: 2,
   });
 
 // Every request at its time, whatever became of those before: {seconds, longest, outcomes}.
@@ -48,9 +48,9 @@ function summary(started, outcomes) {
 }
 
 export async function turnRows() {
-  const folder = modelFolder('two', { a: 1000, b: 2000 });
+  const folder = modelFolder('experts', { a: 1500, b: 1500 }, 'mem-moe');
   const count = rounds(40);
-  const config = ['memory.ram_budget=2600M', 'text.context_tokens=2048', 'text.parallel=4'];
+  const config = ['memory.ram_budget=2200M', 'text.context_tokens=2048', 'text.parallel=4'];
   let engine;
   const warmed = async (url) => {
     for (const i of [1, 0]) await ask(url, bodyOf(i));
@@ -74,8 +74,8 @@ export async function turnRows() {
   });
   return [
     section(
-      `${count} requests A B A B ... for models of 1 and 2 GB of which one fits, one every ` +
-        `${ARRIVAL_MS} ms, 4 tokens each. First come, first served: the same daemon with ` +
+      `${count} requests A B A B ... for models of experts, 1.5 GB, of which one fits, ` +
+        `one every ${ARRIVAL_MS} ms, 2 tokens each. First come, first served: the same daemon with ` +
         'queue.shortest_residency=0, given each request when the one before has its answer. ' +
         `ingle: all at their times, queue.longest_wait=${LONGEST_WAIT_S}s. Router: the same, ` +
         'with --models-max 1. A wait is from the arrival to the whole answer.',

@@ -1,7 +1,9 @@
 // ./dev bench [NAME]: builds nothing, runs the benchmarks of build/release and prints their figures
 // as a table with the targets, and as JSON in build/bench/NAME.json.
 //   spine: starting, streaming through ingle against llama-server itself, GGUF metadata
-//   memory: models that do not fit together, against llama-server's own router (memory.mjs)
+//   memory: models that do not fit together, against llama-server's own router (memory.mjs);
+//     one part of it: memory-swaps, memory-crowd, memory-turns, memory-conversation,
+//     memory-prediction
 // INGLE_TEST_QUICK=1 takes a tenth of the rounds, to see that everything works.
 import { execFile } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -15,7 +17,7 @@ const BUILD = resolve(process.env.INGLE_TEST_BUILD ?? join(TOP, 'build/release')
 process.env.INGLE_TEST_BUILD = BUILD;
 const { Home, INGLE, listening, sample, sleep, spawnDaemon, warm } =
   await import('../tests/e2e/harness.mjs');
-const { memory } = await import('./memory.mjs');
+const { MEMORY_PARTS, memory } = await import('./memory.mjs');
 const { print, rounds, row, say } = await import('./rows.mjs');
 
 // Not the blocking kind: fetch must see meanwhile which kept-alive connections the daemon ends.
@@ -152,6 +154,8 @@ async function spine() {
 
 const benchmarks = { spine, memory };
 const names = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(benchmarks);
+for (const [name, part] of Object.entries(MEMORY_PARTS))
+  benchmarks[`memory-${name}`] = () => memory([part]);
 for (const name of names) {
   if (!(name in benchmarks)) {
     console.error(`bench: no benchmark '${name}': there is ${Object.keys(benchmarks).join(', ')}`);

@@ -52,6 +52,9 @@ std::vector<std::string> llama_server_arguments(const LaunchSettings& settings,
   if (settings.speculation != "off") out.insert(out.end(), {"--spec-type", settings.speculation});
   if (!kv_folder.empty()) out.insert(out.end(), {"--slot-save-path", kv_folder.native()});
   if (settings.mmap == "off") out.insert(out.end(), {"--load-mode", "none"});
+  // The engine's run before the first request prepares a GPU. On the processor the first request
+  // does the same by itself, and comes a whole pass over the weights sooner.
+  if (settings.device == "host") out.emplace_back("--no-warmup");
   if (model.kind == protocol::ModelKind::embedding) {
     out.push_back("--embeddings");
     // A file that names no pooling would give one vector a token, which no client expects.

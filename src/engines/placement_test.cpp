@@ -314,6 +314,18 @@ TEST(Placement, TheProcessorAlone) {
   EXPECT_FALSE(derive(dense(), room(64 * kGib, {24 * kGib}), {"device=gpu1"}));
 }
 
+TEST(Placement, OnlyAGpuIsWarmedUp) {
+  const auto warms_up = [](const LaunchSettings& settings) {
+    return !std::ranges::contains(arguments(settings, dense()), std::string("--no-warmup"));
+  };
+  EXPECT_FALSE(warms_up(good(derive(dense(), room(64 * kGib)))));
+  EXPECT_FALSE(warms_up(good(derive(dense(), room(64 * kGib, {10 * kMib})))));
+  EXPECT_TRUE(warms_up(good(derive(dense(), room(64 * kGib, {24 * kGib})))));
+  auto unnamed = room(64 * kGib, {24 * kGib});
+  unnamed.devices[1].engine_name.clear();
+  EXPECT_TRUE(warms_up(good(derive(dense(), unnamed))));
+}
+
 TEST(Placement, AGpuThatTheEngineHasNotNamedIsLeftToIt) {
   auto where = room(64 * kGib, {24 * kGib});
   where.devices[1].engine_name.clear();
