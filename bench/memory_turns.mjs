@@ -74,9 +74,10 @@ export async function turnRows() {
   });
   return [
     section(
-      `${count} requests A B A B ... for models of experts, 1.5 GB, of which one fits, ` +
-        `one every ${ARRIVAL_MS} ms, 2 tokens each. First come, first served: the same daemon with ` +
-        'queue.shortest_residency=0, given each request when the one before has its answer. ' +
+      `${count} requests A B A B ... for models of experts, 1.5 GB, of which one ` +
+        `fits, one every ${ARRIVAL_MS} ms, 2 tokens each. First come, first served: the same ` +
+        'daemon with queue.shortest_residency=0, given each request when the one before has its ' +
+        'answer. ' +
         `ingle: all at their times, queue.longest_wait=${LONGEST_WAIT_S}s. Router: the same, ` +
         'with --models-max 1. A wait is from the arrival to the whole answer.',
     ),
