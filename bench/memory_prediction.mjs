@@ -1,7 +1,6 @@
 // How far predictions of memory are from what workers take: memory_bench (src/engines) on the five
 // shapes, each loaded twice.
 import { execFile } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
@@ -15,7 +14,6 @@ const LINE = /^(mem-\S+)\s.*\s(file|known)\s.*\s([+-][\d.]+) %$/;
 
 export async function predictionRows() {
   const tool = join(BUILD, 'bin/memory_bench');
-  if (!existsSync(tool)) return [];
   say(`prediction, models of ${SIZES.join(' and ')} MB`);
   const { stdout } = await promisify(execFile)(tool, SIZES, { timeout: 1_800_000 });
   const worst = new Map();
