@@ -39,7 +39,7 @@ class Config {
 
  private:
   struct Value;
-  std::shared_ptr<const Value> value_;  // shared: parts keep the whole, which never changes
+  std::shared_ptr<const Value> value_;  // shared: copies are cheap, and it never changes
 };
 
 }  // namespace ingle::weights
