@@ -1,0 +1,81 @@
+#include "models/joint.h"
+
+#include <cmath>
+#include <numeric>
+
+#include "base/check.h"
+
+namespace ingle::models {
+
+using base::ErrorCode;
+using tensor::kNone;
+
+std::vector<Tensor> pieces(Graph& graph, Tensor a, std::span<const std::int64_t> sizes) {
+  const auto axis = graph.shape(a).rank() - 1;
+  std::vector<Tensor> out;
+  std::int64_t begin = 0;
+  for (const auto size : sizes) {
+    out.push_back(graph.slice(a, axis, begin, begin + size));
+    begin += size;
+  }
+  return out;
+}
+
+std::vector<Tensor> equal_pieces(Graph& graph, Tensor a, std::int64_t count) {
+  const std::vector<std::int64_t> sizes(static_cast<std::size_t>(count),
+                                        graph.shape(a).last() / count);
+  return pieces(graph, a, sizes);
+}
+
+Tensor per_item(Graph& graph, Tensor a) {
+  const Shape shape = graph.shape(a);
+  CHECK(shape.rank() == 2, "a vector for each item");
+  return graph.reshape(a, {shape[0], 1, shape[1]});
+}
+
+Tensor adaptive_norm(Graph& graph, Tensor a, Tensor scale, Tensor shift, float epsilon) {
+  const auto normed = graph.layer_norm(a, kNone, kNone, epsilon);
+  const auto factor = graph.affine(scale, 1, 1);
+  return shift == kNone ? graph.mul(normed, factor) : graph.mul_add(normed, factor, shift);
+}
+
+Heads normed_heads(Graph& graph, std::span<const Tensor> qkv, std::int64_t heads,
+                   std::string_view query_norm, std::string_view key_norm, float epsilon) {
+  CHECK(qkv.size() >= 3, "queries, keys and values");
+  return {rms_norm(graph, split_heads(graph, qkv[0], heads), query_norm, epsilon),
+          rms_norm(graph, split_heads(graph, qkv[1], heads), key_norm, epsilon),
+          split_heads(graph, qkv[2], heads)};
+}
+
+Heads joined(Graph& graph, const Heads& a, const Heads& b) {
+  return {graph.concat({a.q, b.q}, 1), graph.concat({a.k, b.k}, 1), graph.concat({a.v, b.v}, 1)};
+}
+
+Tensor rotated_attention(Graph& graph, const Heads& heads, Tensor cos, Tensor sin) {
+  const auto q = graph.rope(heads.q, cos, sin, tensor::RopeStyle::pairs);
+  const auto k = graph.rope(heads.k, cos, sin, tensor::RopeStyle::pairs);
+  const auto size = static_cast<float>(graph.shape(heads.q).last());
+  return join_heads(graph, graph.attention(q, k, heads.v, 1 / std::sqrt(size)));
+}
+
+std::vector<std::int64_t> rope_axes(ConfigReader& reader, std::string_view key, std::size_t count,
+                                    std::int64_t head_size) {
+  auto axes = reader.list(key, count, count, {.low = 0, .high = head_size});
+  bool even = true;
+  for (const auto size : axes) even = even && size % 2 == 0;
+  if (!even || std::accumulate(axes.begin(), axes.end(), std::int64_t{0}) != head_size)
+    reader.fail(ErrorCode::model_broken,
+                std::format("the model's configuration has {} that are not even or do not add up "
+                            "to the {} elements of a head",
+                            key, head_size));
+  return axes;
+}
+
+void expect_integer(ConfigReader& reader, std::string_view key, std::int64_t known) {
+  if (const auto value = reader.config().integer(key, known); value != known)
+    reader.fail(ErrorCode::unsupported,
+                std::format("the model's configuration has {} = {}, where only {} is known", key,
+                            value, known));
+}
+
+}  // namespace ingle::models

@@ -1,0 +1,65 @@
+// What the transformers of the FLUX kind share beside blocks.h: norms whose scale and shift come
+// from the time, residuals through gates, rotated attention, and the ways in which such a
+// transformer is cut into graphs. Any thread.
+#pragma once
+
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "models/blocks.h"
+#include "models/config_reader.h"
+
+namespace ingle::models {
+
+// Which part of a transformer a graph holds. A pipeline that reuses what the later blocks added in
+// the step before (step_cache.h) runs the three parts instead of the whole.
+enum class Part : std::uint8_t {
+  whole,  // tokens to "sample"
+  first,  // tokens to kCacheImage and kCacheText: both streams after the first block
+  rest,   // kCacheImage and kCacheText to kCacheRest: the image stream after the last block
+  last,   // kCacheRest to "sample"
+};
+inline constexpr std::string_view kCacheImage = "cache.image";  // [n, image tokens, channels]
+inline constexpr std::string_view kCacheText = "cache.text";    // [n, text tokens, channels]
+inline constexpr std::string_view kCacheRest = "cache.rest";    // [n, image tokens, channels]
+
+inline constexpr std::int64_t kTimeChannels = 256;  // of every sinusoid of a time or of a guidance
+
+// Sizes of one graph of FLUX.1 or FLUX.2.
+struct JointSizes {
+  std::int64_t items = 1;
+  std::int64_t text_tokens = 0;
+  std::int64_t image_tokens = 0;
+};
+
+// Pieces of the last axis, one after the other; `sizes` make up the whole.
+std::vector<Tensor> pieces(Graph& graph, Tensor a, std::span<const std::int64_t> sizes);
+std::vector<Tensor> equal_pieces(Graph& graph, Tensor a, std::int64_t count);
+
+// A vector for each item, [n, c], as [n, 1, c], which is broadcast to tokens.
+Tensor per_item(Graph& graph, Tensor a);
+
+// Layer norm without weights, then a * (1 + scale) + shift. Scale and shift are [n, 1, c]; no shift
+// with kNone.
+Tensor adaptive_norm(Graph& graph, Tensor a, Tensor scale, Tensor shift, float epsilon);
+
+// Queries and keys of a stream, [n, tokens, heads * d], as heads, each with its RMS norm over d.
+struct Heads {
+  Tensor q, k, v;
+};
+Heads normed_heads(Graph& graph, std::span<const Tensor> qkv, std::int64_t heads,
+                   std::string_view query_norm, std::string_view key_norm, float epsilon);
+// The tokens of `a` before those of `b`.
+Heads joined(Graph& graph, const Heads& a, const Heads& b);
+// Rotated in pairs, then attention of all to all; [n, tokens, heads * d].
+Tensor rotated_attention(Graph& graph, const Heads& heads, Tensor cos, Tensor sin);
+
+// The sizes of `count` rotated axes: even, and their sum is the head's size. The reader remembers
+// what is wrong.
+std::vector<std::int64_t> rope_axes(ConfigReader& reader, std::string_view key, std::size_t count,
+                                    std::int64_t head_size);
+// A value that has only one meaning here, such as a patch size.
+void expect_integer(ConfigReader& reader, std::string_view key, std::int64_t known);
+
+}  // namespace ingle::models
