@@ -13,7 +13,7 @@ struct Builder {
   const FluxConfig& config;
   const JointSizes& sizes;
   Tensor time{};  // SiLU of the time embedding, [n, channels]
-  Tensor cos{}, sin{};
+  Rope rope{}, rope_text{}, rope_image{};
 
   Tensor input(std::string_view name, std::int64_t tokens, std::int64_t channels) {
     return graph.input(name, {sizes.items, tokens, channels});
@@ -35,8 +35,9 @@ struct Builder {
 
   void take_rope() {
     const Shape shape{sizes.text_tokens + sizes.image_tokens, config.head_size / 2};
-    cos = graph.input("rope_cos", shape);
-    sin = graph.input("rope_sin", shape);
+    rope = {graph.input("rope_cos", shape), graph.input("rope_sin", shape)};
+    rope_text = rope_of_tokens(graph, rope, 0, sizes.text_tokens);
+    rope_image = rope_of_tokens(graph, rope, sizes.text_tokens, shape[0]);
   }
 
   // `count` vectors [n, 1, channels] from the time, by NAME.linear.
@@ -53,7 +54,7 @@ struct Builder {
         vectors{};  // shift, scale, gate of attention, then of the feed-forward part
   };
 
-  Heads heads_of(Stream& stream, std::string_view block) {
+  Heads heads_of(Stream& stream, std::string_view block, const Rope& positions) {
     stream.vectors = modulation(under(block, stream.norm), 6);
     const auto normed =
         adaptive_norm(graph, stream.tokens, stream.vectors[1], stream.vectors[0], kEpsilon);
@@ -63,8 +64,9 @@ struct Builder {
     const auto c = config.channels();
     const std::int64_t outs[]{c, c, c};
     const auto qkv = linear_joined(graph, normed, names, outs);
-    return normed_heads(graph, equal_pieces(graph, qkv, 3), config.heads,
-                        under(attn, stream.query_norm), under(attn, stream.key_norm), kEpsilon);
+    return rotated_heads(graph, equal_pieces(graph, qkv, 3), config.heads,
+                         under(attn, stream.query_norm), under(attn, stream.key_norm), kEpsilon,
+                         positions);
   }
 
   Tensor finish(const Stream& stream, Tensor mixed, std::string_view block) {
@@ -86,8 +88,9 @@ struct Builder {
     Stream for_image{image,      "norm1", {"to_q", "to_k", "to_v"}, "norm_q", "norm_k",
                      "to_out.0", "ff"};
     // Text first: so are the positions.
-    const Heads text_heads = heads_of(for_text, block), image_heads = heads_of(for_image, block);
-    const auto mixed = rotated_attention(graph, joined(graph, text_heads, image_heads), cos, sin);
+    const Heads text_heads = heads_of(for_text, block, rope_text);
+    const Heads image_heads = heads_of(for_image, block, rope_image);
+    const auto mixed = full_attention(graph, joined(graph, text_heads, image_heads));
     const auto end = sizes.text_tokens + sizes.image_tokens;
     text = finish(for_text, graph.slice(mixed, 1, 0, sizes.text_tokens), block);
     image = finish(for_image, graph.slice(mixed, 1, sizes.text_tokens, end), block);
@@ -106,9 +109,9 @@ struct Builder {
                               under(block, "attn.to_v"), under(block, "proj_mlp")};
     const std::int64_t outs[]{c, c, c, 4 * c};
     const auto parts = pieces(graph, linear_joined(graph, normed, names, outs), outs);
-    const auto heads = normed_heads(graph, parts, config.heads, under(block, "attn.norm_q"),
-                                    under(block, "attn.norm_k"), kEpsilon);
-    const auto mixed = rotated_attention(graph, heads, cos, sin);
+    const auto heads = rotated_heads(graph, parts, config.heads, under(block, "attn.norm_q"),
+                                     under(block, "attn.norm_k"), kEpsilon, rope);
+    const auto mixed = full_attention(graph, heads);
     const auto both = graph.concat({mixed, graph.unary(parts[3], Unary::gelu_tanh)}, 2);
     const auto out = graph.mul_add(linear(graph, both, under(block, "proj_out"), c), v[2], x);
     const auto end = sizes.text_tokens + sizes.image_tokens;

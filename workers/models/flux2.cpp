@@ -13,7 +13,7 @@ struct Builder {
   const Flux2Config& config;
   const JointSizes& sizes;
   Tensor time{};  // SiLU of the time embedding, [n, channels]
-  Tensor cos{}, sin{};
+  Rope rope{}, rope_text{}, rope_image{};
   std::vector<Tensor> for_image{}, for_text{}, for_single{};  // shift, scale, gate; once or twice
 
   Tensor input(std::string_view name, std::int64_t tokens, std::int64_t channels) {
@@ -41,22 +41,23 @@ struct Builder {
 
   void prepare_blocks(bool with_single) {
     const Shape shape{sizes.text_tokens + sizes.image_tokens, config.head_size / 2};
-    cos = graph.input("rope_cos", shape);
-    sin = graph.input("rope_sin", shape);
+    rope = {graph.input("rope_cos", shape), graph.input("rope_sin", shape)};
+    rope_text = rope_of_tokens(graph, rope, 0, sizes.text_tokens);
+    rope_image = rope_of_tokens(graph, rope, sizes.text_tokens, shape[0]);
     for_image = modulation("double_stream_modulation_img", 6, "mod_img");
     for_text = modulation("double_stream_modulation_txt", 6, "mod_txt");
     if (with_single) for_single = modulation("single_stream_modulation", 3, "mod_single");
   }
 
   Heads heads_of(Tensor normed, std::string_view attn, std::span<const std::string_view> layers,
-                 std::string_view query_norm, std::string_view key_norm) {
+                 std::string_view query_norm, std::string_view key_norm, const Rope& positions) {
     const std::string names[]{under(attn, layers[0]), under(attn, layers[1]),
                               under(attn, layers[2])};
     const auto c = config.channels();
     const std::int64_t outs[]{c, c, c};
     const auto qkv = equal_pieces(graph, linear_joined(graph, normed, names, outs), 3);
-    return normed_heads(graph, qkv, config.heads, under(attn, query_norm), under(attn, key_norm),
-                        config.epsilon);
+    return rotated_heads(graph, qkv, config.heads, under(attn, query_norm), under(attn, key_norm),
+                         config.epsilon, positions);
   }
 
   Tensor finish(Tensor tokens, Tensor attended, const std::vector<Tensor>& v,
@@ -77,10 +78,11 @@ struct Builder {
       return adaptive_norm(graph, a, v[1], v[0], config.epsilon);
     };
     const auto text_heads =
-        heads_of(normed(text, for_text), attn, kText, "norm_added_q", "norm_added_k");
-    const auto image_heads = heads_of(normed(image, for_image), attn, kImage, "norm_q", "norm_k");
+        heads_of(normed(text, for_text), attn, kText, "norm_added_q", "norm_added_k", rope_text);
+    const auto image_heads =
+        heads_of(normed(image, for_image), attn, kImage, "norm_q", "norm_k", rope_image);
     // Text first: so are the positions.
-    const auto mixed = rotated_attention(graph, joined(graph, text_heads, image_heads), cos, sin);
+    const auto mixed = full_attention(graph, joined(graph, text_heads, image_heads));
     const auto t = sizes.text_tokens, end = t + sizes.image_tokens, c = config.channels();
     const auto text_out = linear(graph, graph.slice(mixed, 1, 0, t), under(attn, "to_add_out"), c);
     const auto image_out = linear(graph, graph.slice(mixed, 1, t, end), under(attn, "to_out.0"), c);
@@ -99,9 +101,9 @@ struct Builder {
     const auto all = linear(graph, normed, under(attn, "to_qkv_mlp_proj"), 3 * c + 2 * hidden);
     const std::int64_t widths[]{c, c, c, 2 * hidden};
     const auto parts = pieces(graph, all, widths);
-    const auto heads = normed_heads(graph, parts, config.heads, under(attn, "norm_q"),
-                                    under(attn, "norm_k"), config.epsilon);
-    const auto mixed = rotated_attention(graph, heads, cos, sin);
+    const auto heads = rotated_heads(graph, parts, config.heads, under(attn, "norm_q"),
+                                     under(attn, "norm_k"), config.epsilon, rope);
+    const auto mixed = full_attention(graph, heads);
     const auto both = graph.concat({mixed, graph.gated(parts[3], Unary::silu, Gate::first)}, 2);
     const auto out = graph.mul_add(linear(graph, both, under(attn, "to_out"), c), for_single[2], x);
     graph.output(std::format("single.{}", index), out);

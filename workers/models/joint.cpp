@@ -39,11 +39,19 @@ Tensor adaptive_norm(Graph& graph, Tensor a, Tensor scale, Tensor shift, float e
   return shift == kNone ? graph.mul(normed, factor) : graph.mul_add(normed, factor, shift);
 }
 
-Heads normed_heads(Graph& graph, std::span<const Tensor> qkv, std::int64_t heads,
-                   std::string_view query_norm, std::string_view key_norm, float epsilon) {
+Rope rope_of_tokens(Graph& graph, const Rope& rope, std::int64_t begin, std::int64_t end) {
+  return {graph.slice(rope.cos, 0, begin, end), graph.slice(rope.sin, 0, begin, end)};
+}
+
+Heads rotated_heads(Graph& graph, std::span<const Tensor> qkv, std::int64_t heads,
+                    std::string_view query_norm, std::string_view key_norm, float epsilon,
+                    const Rope& rope) {
   CHECK(qkv.size() >= 3, "queries, keys and values");
-  return {rms_norm(graph, split_heads(graph, qkv[0], heads), query_norm, epsilon),
-          rms_norm(graph, split_heads(graph, qkv[1], heads), key_norm, epsilon),
+  const auto rotated = [&](Tensor a, std::string_view norm) {
+    return graph.rope(rms_norm(graph, split_heads(graph, a, heads), norm, epsilon), rope.cos,
+                      rope.sin, tensor::RopeStyle::pairs);
+  };
+  return {rotated(qkv[0], query_norm), rotated(qkv[1], key_norm),
           split_heads(graph, qkv[2], heads)};
 }
 
@@ -51,11 +59,9 @@ Heads joined(Graph& graph, const Heads& a, const Heads& b) {
   return {graph.concat({a.q, b.q}, 1), graph.concat({a.k, b.k}, 1), graph.concat({a.v, b.v}, 1)};
 }
 
-Tensor rotated_attention(Graph& graph, const Heads& heads, Tensor cos, Tensor sin) {
-  const auto q = graph.rope(heads.q, cos, sin, tensor::RopeStyle::pairs);
-  const auto k = graph.rope(heads.k, cos, sin, tensor::RopeStyle::pairs);
+Tensor full_attention(Graph& graph, const Heads& heads) {
   const auto size = static_cast<float>(graph.shape(heads.q).last());
-  return join_heads(graph, graph.attention(q, k, heads.v, 1 / std::sqrt(size)));
+  return join_heads(graph, graph.attention(heads.q, heads.k, heads.v, 1 / std::sqrt(size)));
 }
 
 std::vector<std::int64_t> rope_axes(ConfigReader& reader, std::string_view key, std::size_t count,

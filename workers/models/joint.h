@@ -44,16 +44,25 @@ Tensor per_item(Graph& graph, Tensor a);
 // with kNone.
 Tensor adaptive_norm(Graph& graph, Tensor a, Tensor scale, Tensor shift, float epsilon);
 
-// Queries and keys of a stream, [n, tokens, heads * d], as heads, each with its RMS norm over d.
+// Cosines and sines of positions, [tokens, d / 2].
+struct Rope {
+  Tensor cos, sin;
+};
+Rope rope_of_tokens(Graph& graph, const Rope& rope, std::int64_t begin, std::int64_t end);
+
+// Queries, keys and values of a stream, [n, tokens, heads, d].
 struct Heads {
   Tensor q, k, v;
 };
-Heads normed_heads(Graph& graph, std::span<const Tensor> qkv, std::int64_t heads,
-                   std::string_view query_norm, std::string_view key_norm, float epsilon);
+// From [n, tokens, heads * d]. Queries and keys go through an RMS norm over d, then are turned in
+// pairs: both row by row, so that executors can do it in one pass.
+Heads rotated_heads(Graph& graph, std::span<const Tensor> qkv, std::int64_t heads,
+                    std::string_view query_norm, std::string_view key_norm, float epsilon,
+                    const Rope& rope);
 // The tokens of `a` before those of `b`.
 Heads joined(Graph& graph, const Heads& a, const Heads& b);
-// Rotated in pairs, then attention of all to all; [n, tokens, heads * d].
-Tensor rotated_attention(Graph& graph, const Heads& heads, Tensor cos, Tensor sin);
+// All to all; [n, tokens, heads * d].
+Tensor full_attention(Graph& graph, const Heads& heads);
 
 // The sizes of `count` rotated axes: even, and their sum is the head's size. The reader remembers
 // what is wrong.

@@ -13,10 +13,6 @@ constexpr float kFinalEpsilon = 1e-6f;
 constexpr std::int64_t kTimeHidden = 1024;
 constexpr std::string_view kPatch = "2-1";  // 2 x 2 in space, 1 in time
 
-struct Rope {
-  Tensor cos, sin;
-};
-
 struct Builder {
   Graph& graph;
   const ZImageConfig& config;
@@ -49,10 +45,9 @@ struct Builder {
     const auto c = config.channels;
     const std::int64_t outs[]{c, c, c};
     const auto qkv = equal_pieces(graph, linear_joined(graph, normed, names, outs), 3);
-    const auto heads = normed_heads(graph, qkv, config.heads, under(name, "norm_q"),
-                                    under(name, "norm_k"), config.epsilon);
-    return linear(graph, rotated_attention(graph, heads, rope.cos, rope.sin),
-                  under(name, "to_out.0"), c);
+    const auto heads = rotated_heads(graph, qkv, config.heads, under(name, "norm_q"),
+                                     under(name, "norm_k"), config.epsilon, rope);
+    return linear(graph, full_attention(graph, heads), under(name, "to_out.0"), c);
   }
 
   Tensor feed_forward(Tensor normed, std::string_view name) {
