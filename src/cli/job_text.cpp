@@ -16,7 +16,7 @@ using protocol::JobInfo;
 using protocol::JobState;
 
 constexpr int kBarColumns = 10;
-constexpr std::array kKinds{"load", "benchmark", "calibration"};
+constexpr std::array kKinds{"load", "benchmark", "calibration", "image"};
 constexpr std::array kStates{"queued", "running",   "completed",
                              "failed", "cancelled", "interrupted"};
 

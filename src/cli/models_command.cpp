@@ -32,7 +32,8 @@ std::string bytes_text(std::int64_t bytes) {
 }
 
 // Enum values by their names on the wire.
-constexpr std::array kKinds{"text", "embedding", "reranker", "projector", "adapter", "unknown"};
+constexpr std::array kKinds{"text",    "embedding", "reranker", "projector",
+                            "adapter", "unknown",   "image"};
 constexpr std::array kModelStates{"usable", "incomplete", "broken"};
 
 template <class E, std::size_t N>

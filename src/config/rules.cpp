@@ -20,8 +20,11 @@ enum class Kind {
   text,         // not empty
   socket_path,  // absolute and short enough for a socket, or empty
   program,      // a name, or an absolute path, or empty
+  folder,       // an absolute path, or empty
   folders,      // absolute paths
-  texts,        // none of them empty
+  precision,
+  executor,
+  texts,  // none of them empty
 };
 
 struct Rule {
@@ -62,6 +65,12 @@ constexpr std::array kRules{
     Rule{"text.context_tokens", Kind::number, 0, 1 << 24},
     Rule{"text.parallel", Kind::number, 0, 256},
     Rule{"text.load_timeout", Kind::duration, 1000},
+    Rule{"images.worker", Kind::program},
+    Rule{"images.threads", Kind::number, 0, 1024},
+    Rule{"images.precision", Kind::precision},
+    Rule{"images.executor", Kind::executor},
+    Rule{"images.yield_after", Kind::duration},
+    Rule{"images.gallery", Kind::folder},
     Rule{"log.level", Kind::level},
     Rule{"log.format", Kind::format},
     Rule{"log.file_bytes_max", Kind::size, 64 * kKiB, kGiB},
@@ -114,6 +123,14 @@ base::Status check_text(const Rule& rule, const std::string& text) {
       return check_choice({"trace", "debug", "info", "warning", "error"}, text);
     case Kind::format:
       return check_choice({"auto", "text", "json"}, text);
+    case Kind::precision:
+      return check_choice({"f32", "bf16", "int8"}, text);
+    case Kind::executor:
+      return check_choice({"auto", "onednn", "ggml"}, text);
+    case Kind::folder:
+      if (!text.empty() && !absolute)
+        return refuse(std::format("must be an absolute path, got {}", quote_toml(text)));
+      return {};
     case Kind::text:
       return text.empty() ? refuse("must not be empty") : base::Status{};
     case Kind::socket_path:

@@ -23,7 +23,7 @@ constexpr std::string_view kIdPrefix = "job-";
 constexpr std::string_view kInterrupted = "the daemon ended under it";
 constexpr std::size_t kUnrecordedMax = 64;  // ended jobs that the database would not take
 
-constexpr std::array<std::string_view, 3> kKindNames{"load", "benchmark", "calibration"};
+constexpr std::array<std::string_view, 4> kKindNames{"load", "benchmark", "calibration", "image"};
 constexpr std::array<std::string_view, 6> kStateNames{"queued", "running",   "completed",
                                                       "failed", "cancelled", "interrupted"};
 

@@ -74,6 +74,18 @@ struct TextConfig {
       true;
 };
 
+struct ImagesConfig {
+  DOC("Path of the picture worker; empty: ingle-diffusion beside ingle.") std::string worker{};
+  DOC("Processor threads for a picture; 0: the machine's physical cores.") std::int64_t threads =
+      0;
+  DOC("Arithmetic: f32, bf16 or int8.") std::string precision{"bf16"};
+  DOC("What runs the arithmetic: auto, onednn or ggml.") std::string executor{"auto"};
+  DOC("Unload a picture model after this long without use while a model that it moved aside waits "
+      "to come back.")
+  std::string yield_after{"3s"};
+  DOC("Where pictures are kept; empty: the data folder's gallery/.") std::string gallery{};
+};
+
 struct LogConfig {
   DOC("Least level to keep: trace, debug, info, warning or error.") std::string level{
       "info"};
@@ -89,6 +101,7 @@ struct Config {
   DOC("How the daemon listens.") ServerConfig server{};
   DOC("Where models are and how long they stay.") ModelsConfig models{};
   DOC("How text models run.") TextConfig text{};
+  DOC("How picture models run, and where their pictures go.") ImagesConfig images{};
   DOC("How much memory models may use.") MemoryConfig memory{};
   DOC("How requests for models that cannot be loaded together take turns.") QueueConfig queue{};
   DOC("What is logged and how.") LogConfig log{};

@@ -13,7 +13,7 @@
 
 namespace ingle::protocol {
 
-enum class DOC("What a job does.") JobKind { load, benchmark, calibration };
+enum class DOC("What a job does.") JobKind { load, benchmark, calibration, image };
 
 enum class DOC("Where a job stands; interrupted: the daemon ended under it.") JobState {
   queued,
@@ -22,6 +22,34 @@ enum class DOC("Where a job stands; interrupted: the daemon ended under it.") Jo
   failed,
   cancelled,
   interrupted
+};
+
+struct ImageRequest {
+  DOC("Name of the model; empty: the only picture model there is.") std::string model{};
+  DOC("What the picture shows.") std::string prompt{};
+  DOC("What to avoid; empty: nothing. Some models do not heed it.") std::string negative_prompt{};
+  DOC("Width in pixels; absent: the model's own, or the given picture's.")
+  std::optional<std::int64_t> width{};
+  DOC("Height in pixels; absent: as the width.") std::optional<std::int64_t> height{};
+  DOC("Steps of the sampler; absent: the model's own.") std::optional<std::int64_t> steps{};
+  DOC("How closely to follow the prompt; absent: the model's own.")
+  std::optional<double> guidance{};
+  DOC("Seed of the first picture, 0 to 2^53 - 1; each further one has one more; absent: random.")
+  std::optional<std::int64_t> seed{};
+  DOC("How many pictures.") std::int64_t count = 1;
+  DOC("Sampler; empty: the model's own.") std::string sampler{};
+  DOC("How noise falls over the steps: simple, karras, exponential, ays; empty: the model's own.")
+  std::string schedule{};
+  DOC("Layers of the text encoder that are left out at its end.") std::int64_t clip_skip =
+      0;
+  DOC("Picture of the gallery to begin with; empty: none, or the one sent along.")
+  std::string image{};
+  DOC("Share of the steps that change the given picture, 0 to 1; absent: 0.75.")
+  std::optional<double> strength{};
+  DOC("Whether to decode in tiles, for less memory.") bool tile_decoder = false;
+  DOC("Steps between two previews; 0: none.") std::int64_t preview_every = 4;
+  DOC("Settings to load the model with instead of derived ones, as name=value.")
+  std::vector<std::string> set{};
 };
 
 struct JobRequest {
@@ -41,6 +69,8 @@ struct JobRequest {
   DOC("With kind calibration: try a smaller KV type, too, which changes answers a little; absent: "
       "false.")
   std::optional<bool> smaller_kv{};
+  DOC("With kind image: what to draw; its model is the job's.") std::optional<ImageRequest>
+      image{};
 };
 
 struct JobProgress {
@@ -95,6 +125,14 @@ struct KeptSettings {
   DOC("The calibration that found them.") CalibrationResult evidence{};
 };
 
+struct ImageResult {
+  DOC("Ids of the pictures in the gallery, in the order of their seeds.")
+  std::vector<std::string> images{};
+  DOC("Seed of the first.") std::int64_t seed = 0;
+  DOC("Time from the model's being ready to the last picture, in milliseconds.")
+  double draw_ms = 0;
+};
+
 struct JobInfo {
   DOC("Its id, such as \"job-12\"; never used again.") std::string id{};
   DOC("What it does.") JobKind kind = JobKind::load;
@@ -111,6 +149,10 @@ struct JobInfo {
   DOC("With kind load, when completed.") std::optional<LoadResult> load{};
   DOC("With kind benchmark, when completed.") std::optional<BenchmarkResult> benchmark{};
   DOC("With kind calibration, when completed.") std::optional<CalibrationResult> calibration{};
+  DOC("With kind image, once there are pictures.") std::optional<ImageResult> image{};
+  DOC("With kind image: rises with every preview, which GET /api/v1/jobs/{id}/preview answers; "
+      "absent: there is none.")
+  std::optional<std::int64_t> preview{};
 };
 
 struct JobList {

@@ -18,7 +18,8 @@ enum class DOC("What a model is for.") ModelKind {
   reranker,
   projector,
   adapter,
-  unknown
+  unknown,
+  image
 };
 
 enum class DOC("Whether a model's files can be used.") ModelState {
@@ -38,7 +39,7 @@ struct ModelInfo {
   DOC("When its file was last changed: Unix time in milliseconds.") std::int64_t
       modified_unix_ms = 0;
   DOC("The model's own name, from its metadata.") std::string name{};
-  DOC("Architecture, such as \"llama\" or \"qwen2\".") std::string architecture{};
+  DOC("Architecture, such as \"llama\" or \"sd1\".") std::string architecture{};
   DOC("Quantisation of most of its weights, such as \"Q4_K\".") std::string quantization{};
   DOC("Number of parameters.") std::int64_t parameters = 0;
   DOC("Longest context it was trained for, in tokens; 0 when unknown.")

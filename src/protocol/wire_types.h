@@ -3,8 +3,10 @@
 #pragma once
 
 #include "protocol/config.h"
+#include "protocol/drawing.h"
 #include "protocol/errors.h"
 #include "protocol/events.h"
+#include "protocol/images.h"
 #include "protocol/jobs.h"
 #include "protocol/models.h"
 #include "protocol/resources.h"
@@ -33,14 +35,25 @@
   X(LoadResult)             \
   X(UnloadRequest)          \
   X(UnloadResult)           \
+  X(ImageRequest)           \
   X(JobRequest)             \
   X(JobProgress)            \
   X(BenchmarkResult)        \
   X(CalibrationTrial)       \
   X(CalibrationResult)      \
   X(KeptSettings)           \
+  X(ImageResult)            \
   X(JobInfo)                \
   X(JobList)                \
+  X(GalleryPicture)         \
+  X(GalleryPage)            \
+  X(DrawerHealth)           \
+  X(DrawerInfo)             \
+  X(DrawerMemory)           \
+  X(DrawAdapter)            \
+  X(DrawRequest)            \
+  X(DrawEvent)              \
+  X(DrawEnd)                \
   X(Hello)                  \
   X(HelloReply)             \
   X(Subscribe)              \
@@ -67,5 +80,6 @@
   X(TextConfig)             \
   X(MemoryConfig)           \
   X(QueueConfig)            \
+  X(ImagesConfig)           \
   X(LogConfig)              \
   X(Config)

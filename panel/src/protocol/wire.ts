@@ -50,6 +50,7 @@ export const modelKindSchema = z.enum([
   'projector',
   'adapter',
   'unknown',
+  'image',
 ]);
 export type ModelKind = z.output<typeof modelKindSchema>;
 
@@ -114,6 +115,7 @@ export const jobKindSchema = z.enum([
   'load',
   'benchmark',
   'calibration',
+  'image',
 ]);
 export type JobKind = z.output<typeof jobKindSchema>;
 
@@ -127,6 +129,15 @@ export const jobStateSchema = z.enum([
   'interrupted',
 ]);
 export type JobState = z.output<typeof jobStateSchema>;
+
+/** What a drawing is at. */
+export const drawStageSchema = z.enum([
+  'encode_prompt',
+  'encode_image',
+  'denoise',
+  'decode',
+]);
+export type DrawStage = z.output<typeof drawStageSchema>;
 
 /** What an event is about; also the topics of a subscription. */
 export const topicSchema = z.enum([
@@ -209,7 +220,7 @@ export const modelInfoSchema = z.looseObject({
   modified_unix_ms: z.int().default(0),
   /** The model's own name, from its metadata. */
   name: z.string().default(''),
-  /** Architecture, such as "llama" or "qwen2". */
+  /** Architecture, such as "llama" or "sd1". */
   architecture: z.string().default(''),
   /** Quantisation of most of its weights, such as "Q4_K". */
   quantization: z.string().default(''),
@@ -504,6 +515,44 @@ export const unloadResultSchema = z.looseObject({
 });
 export type UnloadResult = z.output<typeof unloadResultSchema>;
 
+export const imageRequestSchema = z.looseObject({
+  /** Name of the model; empty: the only picture model there is. */
+  model: z.string().default(''),
+  /** What the picture shows. */
+  prompt: z.string().default(''),
+  /** What to avoid; empty: nothing. Some models do not heed it. */
+  negative_prompt: z.string().default(''),
+  /** Width in pixels; absent: the model's own, or the given picture's. */
+  width: z.int().optional(),
+  /** Height in pixels; absent: as the width. */
+  height: z.int().optional(),
+  /** Steps of the sampler; absent: the model's own. */
+  steps: z.int().optional(),
+  /** How closely to follow the prompt; absent: the model's own. */
+  guidance: z.number().optional(),
+  /** Seed of the first picture, 0 to 2^53 - 1; each further one has one more; absent: random. */
+  seed: z.int().optional(),
+  /** How many pictures. */
+  count: z.int().default(1),
+  /** Sampler; empty: the model's own. */
+  sampler: z.string().default(''),
+  /** How noise falls over the steps: simple, karras, exponential, ays; empty: the model's own. */
+  schedule: z.string().default(''),
+  /** Layers of the text encoder that are left out at its end. */
+  clip_skip: z.int().default(0),
+  /** Picture of the gallery to begin with; empty: none, or the one sent along. */
+  image: z.string().default(''),
+  /** Share of the steps that change the given picture, 0 to 1; absent: 0.75. */
+  strength: z.number().optional(),
+  /** Whether to decode in tiles, for less memory. */
+  tile_decoder: z.boolean().default(false),
+  /** Steps between two previews; 0: none. */
+  preview_every: z.int().default(4),
+  /** Settings to load the model with instead of derived ones, as name=value. */
+  set: z.array(z.string()).default(() => []),
+});
+export type ImageRequest = z.output<typeof imageRequestSchema>;
+
 export const jobRequestSchema = z.looseObject({
   /** What to do. */
   kind: jobKindSchema.default('load'),
@@ -523,6 +572,8 @@ export const jobRequestSchema = z.looseObject({
   apply: z.boolean().optional(),
   /** With kind calibration: try a smaller KV type, too, which changes answers a little; absent: false. */
   smaller_kv: z.boolean().optional(),
+  /** With kind image: what to draw; its model is the job's. */
+  image: imageRequestSchema.optional(),
 });
 export type JobRequest = z.output<typeof jobRequestSchema>;
 /** The same as it may be sent: what is left out has its default. */
@@ -612,6 +663,16 @@ export const keptSettingsSchema = z.looseObject({
 });
 export type KeptSettings = z.output<typeof keptSettingsSchema>;
 
+export const imageResultSchema = z.looseObject({
+  /** Ids of the pictures in the gallery, in the order of their seeds. */
+  images: z.array(z.string()).default(() => []),
+  /** Seed of the first. */
+  seed: z.int().default(0),
+  /** Time from the model's being ready to the last picture, in milliseconds. */
+  draw_ms: z.number().default(0),
+});
+export type ImageResult = z.output<typeof imageResultSchema>;
+
 export const jobInfoSchema = z.looseObject({
   /** Its id, such as "job-12"; never used again. */
   id: z.string().default(''),
@@ -637,6 +698,10 @@ export const jobInfoSchema = z.looseObject({
   benchmark: benchmarkResultSchema.optional(),
   /** With kind calibration, when completed. */
   calibration: calibrationResultSchema.optional(),
+  /** With kind image, once there are pictures. */
+  image: imageResultSchema.optional(),
+  /** With kind image: rises with every preview, which GET /api/v1/jobs/{id}/preview answers; absent: there is none. */
+  preview: z.int().optional(),
 });
 export type JobInfo = z.output<typeof jobInfoSchema>;
 
@@ -645,6 +710,170 @@ export const jobListSchema = z.looseObject({
   jobs: z.array(jobInfoSchema).default(() => []),
 });
 export type JobList = z.output<typeof jobListSchema>;
+
+export const galleryPictureSchema = z.looseObject({
+  /** Its id, such as "20260102-12"; never used again. */
+  id: z.string().default(''),
+  /** When it was made: Unix time in milliseconds. */
+  created_unix_ms: z.int().default(0),
+  /** Job that made it. */
+  job: z.string().default(''),
+  /** Name of the model. */
+  model: z.string().default(''),
+  /** What it shows, as asked for. */
+  prompt: z.string().default(''),
+  /** What it was to avoid; empty: nothing was said. */
+  negative_prompt: z.string().default(''),
+  /** Width in pixels. */
+  width: z.int().default(0),
+  /** Height in pixels. */
+  height: z.int().default(0),
+  /** Steps of the sampler. */
+  steps: z.int().default(0),
+  /** How closely it follows the prompt; 0: the model has no such scale. */
+  guidance: z.number().default(0),
+  /** Seed of this very picture. */
+  seed: z.int().default(0),
+  /** Sampler that made it. */
+  sampler: z.string().default(''),
+  /** Share of the steps that changed a given picture; absent: it was made from noise. */
+  strength: z.number().optional(),
+  /** Size of its file, in bytes. */
+  size_bytes: z.int().default(0),
+  /** Its file below the gallery's folder, such as "2026-01-02/20260102-12.png". */
+  file: z.string().default(''),
+});
+export type GalleryPicture = z.output<typeof galleryPictureSchema>;
+
+export const galleryPageSchema = z.looseObject({
+  /** The pictures, newest first. */
+  images: z.array(galleryPictureSchema).default(() => []),
+  /** Pictures in all that fit the question. */
+  total: z.int().default(0),
+  /** Ask with before= this for the next page; absent: this is the last one. */
+  next: z.string().optional(),
+});
+export type GalleryPage = z.output<typeof galleryPageSchema>;
+
+export const drawerHealthSchema = z.looseObject({
+  /** "loading", "ready" or "failed". */
+  status: z.string().default(''),
+  /** Share of the weights that is loaded, 0 to 1. */
+  progress: z.number().default(0),
+});
+export type DrawerHealth = z.output<typeof drawerHealthSchema>;
+
+export const drawerInfoSchema = z.looseObject({
+  /** Wire version of the worker. */
+  protocol_version: z.int().default(0),
+  /** Family of the model, such as "sd1". */
+  family: z.string().default(''),
+  /** Executor in words, such as "onednn". */
+  executor: z.string().default(''),
+  /** Width that it draws unless told otherwise, in pixels. */
+  width: z.int().default(0),
+  /** The same for the height. */
+  height: z.int().default(0),
+  /** Widths and heights are multiples of this. */
+  multiple: z.int().default(0),
+  /** Steps unless told otherwise. */
+  steps: z.int().default(0),
+  /** Guidance unless told otherwise. */
+  guidance: z.number().default(0),
+  /** Sampler unless told otherwise. */
+  sampler: z.string().default(''),
+  /** Samplers that it knows. */
+  samplers: z.array(z.string()).default(() => []),
+  /** Whether a negative prompt has an effect. */
+  negative_prompt: z.boolean().default(true),
+  /** Whether it changes pictures. */
+  image_to_image: z.boolean().default(false),
+  /** Whether it fills in masked pictures. */
+  inpaint: z.boolean().default(false),
+  /** Whether it follows instructions about a given picture. */
+  edit: z.boolean().default(false),
+});
+export type DrawerInfo = z.output<typeof drawerInfoSchema>;
+
+export const drawerMemorySchema = z.looseObject({
+  /** Packed weights, in bytes. */
+  weights_bytes: z.int().default(0),
+  /** Activations of the largest program so far, in bytes. */
+  activations_bytes: z.int().default(0),
+  /** The library's own buffers during a run, in bytes. */
+  scratch_bytes: z.int().default(0),
+});
+export type DrawerMemory = z.output<typeof drawerMemorySchema>;
+
+export const drawAdapterSchema = z.looseObject({
+  /** Safetensors file with LoRA matrices. */
+  file: z.string().default(''),
+  /** How much of it is added. */
+  weight: z.number().default(1),
+});
+export type DrawAdapter = z.output<typeof drawAdapterSchema>;
+
+export const drawRequestSchema = z.looseObject({
+  /** What to draw. */
+  prompt: z.string().default(''),
+  /** What to avoid. */
+  negative_prompt: z.string().default(''),
+  /** Width in pixels; 0: the model's own, or the given picture's. */
+  width: z.int().default(0),
+  /** Height in pixels; 0: as the width. */
+  height: z.int().default(0),
+  /** Steps; 0: the model's own. */
+  steps: z.int().default(0),
+  /** Guidance; below 0: the model's own. */
+  guidance: z.number().default(-1),
+  /** Seed of the first picture; each further one has one more. */
+  seed: z.int().default(0),
+  /** How many pictures. */
+  count: z.int().default(1),
+  /** Sampler; empty: the model's own. */
+  sampler: z.string().default(''),
+  /** How noise falls over the steps; empty: the model's own. */
+  schedule: z.string().default(''),
+  /** Layers of the text encoder that are left out at its end. */
+  clip_skip: z.int().default(0),
+  /** Share of the steps that change a given picture, 0 to 1. */
+  strength: z.number().default(0.75),
+  /** LoRA files to add. */
+  adapters: z.array(drawAdapterSchema).default(() => []),
+  /** Whether to decode in tiles, for less memory. */
+  tile_decoder: z.boolean().default(false),
+  /** Steps between two previews; 0: none. */
+  preview_every: z.int().default(0),
+});
+export type DrawRequest = z.output<typeof drawRequestSchema>;
+
+export const drawEventSchema = z.looseObject({
+  /** What it is at. */
+  stage: drawStageSchema.default('encode_prompt'),
+  /** Which picture, from 0. */
+  picture: z.int().default(0),
+  /** Steps done of this picture. */
+  step: z.int().default(0),
+  /** Steps in all of a picture. */
+  steps: z.int().default(0),
+});
+export type DrawEvent = z.output<typeof drawEventSchema>;
+
+export const drawEndSchema = z.looseObject({
+  /** Pictures that were sent. */
+  pictures: z.int().default(0),
+  /** Time from the request to here, in milliseconds. */
+  took_ms: z.number().default(0),
+  /** Steps as used. */
+  steps: z.int().default(0),
+  /** Guidance as used. */
+  guidance: z.number().default(0),
+  /** Sampler as used. */
+  sampler: z.string().default(''),
+  /** The worker's memory. */
+  memory: drawerMemorySchema.prefault({}),
+});
+export type DrawEnd = z.output<typeof drawEndSchema>;
 
 export const helloSchema = z.looseObject({
   /** Always "hello". */
@@ -998,6 +1227,22 @@ export const queueConfigSchema = z.looseObject({
 });
 export type QueueConfig = z.output<typeof queueConfigSchema>;
 
+export const imagesConfigSchema = z.looseObject({
+  /** Path of the picture worker; empty: ingle-diffusion beside ingle. */
+  worker: z.string().default(''),
+  /** Processor threads for a picture; 0: the machine's physical cores. */
+  threads: z.int().default(0),
+  /** Arithmetic: f32, bf16 or int8. */
+  precision: z.string().default('bf16'),
+  /** What runs the arithmetic: auto, onednn or ggml. */
+  executor: z.string().default('auto'),
+  /** Unload a picture model after this long without use while a model that it moved aside waits to come back. */
+  yield_after: z.string().default('3s'),
+  /** Where pictures are kept; empty: the data folder's gallery/. */
+  gallery: z.string().default(''),
+});
+export type ImagesConfig = z.output<typeof imagesConfigSchema>;
+
 export const logConfigSchema = z.looseObject({
   /** Least level to keep: trace, debug, info, warning or error. */
   level: z.string().default('info'),
@@ -1019,6 +1264,8 @@ export const configSchema = z.looseObject({
   models: modelsConfigSchema.prefault({}),
   /** How text models run. */
   text: textConfigSchema.prefault({}),
+  /** How picture models run, and where their pictures go. */
+  images: imagesConfigSchema.prefault({}),
   /** How much memory models may use. */
   memory: memoryConfigSchema.prefault({}),
   /** How requests for models that cannot be loaded together take turns. */
