@@ -38,12 +38,38 @@ std::vector<T> elements(const Json* json, Of&& of) {
   return out;
 }
 
+// Python's JSON has words for numbers that JSON has not, and published configurations use them
+// (such as "lambda_min_clipped": -Infinity). They become null, which counts as absent.
+std::string without_infinities(std::string_view json) {
+  std::string out;
+  out.reserve(json.size());
+  bool quoted = false;
+  while (!json.empty()) {
+    std::size_t taken = 1;
+    if (!quoted)
+      for (const std::string_view word : {"-Infinity", "Infinity", "NaN"})
+        if (json.starts_with(word)) taken = word.size();
+    if (taken > 1)
+      out += "null";
+    else if (quoted && json.front() == '\\' && json.size() > 1)
+      out += json.substr(0, taken = 2);
+    else {
+      quoted ^= json.front() == '"';
+      out += json.front();
+    }
+    json.remove_prefix(taken);
+  }
+  return out;
+}
+
 }  // namespace
 
 Config::Config() : value_(std::make_shared<const Value>(Json(Json::Object{}))) {}
 
 base::Result<Config> Config::parse(std::string_view json) {
-  TRY_ASSIGN(auto parsed, protocol::parse_json(json, {.depth_max = 32, .bytes_max = kBytesMax}));
+  const protocol::JsonLimits limits{.depth_max = 32, .bytes_max = kBytesMax};
+  if (json.size() > kBytesMax) return base::fail(protocol::parse_json(json, limits).error());
+  TRY_ASSIGN(auto parsed, protocol::parse_json(without_infinities(json), limits));
   if (parsed.as_object() == nullptr)
     return base::fail(base::ErrorCode::malformed,
                       "not a JSON object, as a configuration has to be");

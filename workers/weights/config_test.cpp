@@ -50,6 +50,15 @@ TEST(Config, RefusesWhatIsNoObject) {
   EXPECT_EQ(Config::load("/nowhere/config.json").error().code, base::ErrorCode::not_found);
 }
 
+TEST(Config, TakesPythonsInfinitiesAsAbsent) {
+  const auto config =
+      Config::parse(R"({"low": -Infinity, "text": "NaN \" Infinity", "more": [NaN, 1]})");
+  ASSERT_TRUE(config.has_value()) << config.error().text();
+  EXPECT_FALSE(config->has("low"));
+  EXPECT_EQ(config->text("text"), "NaN \" Infinity");
+  EXPECT_TRUE(config->numbers("more").empty());
+}
+
 TEST(Config, LoadsAFileOfAModel) {
   const auto config = Config::load(INGLE_GOLDEN "/unet_sd15/config.json");
   ASSERT_TRUE(config.has_value()) << config.error().text();
