@@ -1,63 +1,17 @@
-// Goal: the UNets compute what the reference implementation computed, after every block, and what
-// they do not know is refused by name. Method: golden cases of small random models on the
-// executors; configurations with one thing wrong.
+// Goal: a UNet's configuration is read as it is run, and what is not known or too large is refused
+// by name (map_cases_test.cpp has its numbers). Method: configurations with one thing wrong.
 #include "models/unet.h"
 
 #include <gtest/gtest.h>
 
 #include "models/golden_case.h"
-#include "models/golden_executors.h"
 
 namespace ingle::models {
 namespace {
 
-struct UnetCase {
-  GoldenCase golden;
-  UnetConfig config;
-  Graph graph;
-  std::vector<std::pair<std::string, std::vector<float>>> inputs;
-
-  explicit UnetCase(const std::string& name)
-      : golden(load_case(std::filesystem::path(INGLE_GOLDEN) / name).value()),
-        config(unet_config(golden.config).value()),
-        graph(golden.weights) {
-    const auto sample = channels_last(*golden.read("in.sample"));
-    const auto context = *golden.read("in.encoder_hidden_states");
-    build_unet(graph, config,
-               {.items = sample.shape[0],
-                .height = sample.shape[1],
-                .width = sample.shape[2],
-                .context_tokens = context.shape[1]});
-    inputs = {{"sample", sample.data},
-              {"context", context.data},
-              {"timestep", unet_timestep(config, golden.read("in.timestep")->data)}};
-    if (config.size_channels > 0) {
-      inputs.emplace_back("text_embeds", golden.read("in.text_embeds")->data);
-      inputs.emplace_back("time_ids", unet_time_ids(config, golden.read("in.time_ids")->data));
-    }
-  }
-  std::vector<tensor::Feed> feeds() const {
-    std::vector<tensor::Feed> out;
-    for (const auto& [name, data] : inputs) out.push_back({name, std::span<const float>(data)});
-    return out;
-  }
-};
-
-class UnetGolden : public testing::TestWithParam<std::string> {};
-
-TEST_P(UnetGolden, EveryBlockIsWithinTheTolerance) {
-  const UnetCase unet(GetParam());
-  ASSERT_TRUE(unet.graph.status()) << unet.graph.status().error().text();
-  for (const auto& [executor, bound] : golden_executors()) {
-    const auto done =
-        run_graph(unet.golden, *executor, unet.golden.weights, unet.graph, unet.feeds());
-    ASSERT_TRUE(done) << executor->name() << ": " << done.error().text();
-    EXPECT_EQ(not_compared(unet.golden, *done), std::vector<std::string>());
-    expect_within(*executor, *done, bound);
-  }
+GoldenCase golden_case(const std::string& name) {
+  return load_case(std::filesystem::path(INGLE_GOLDEN) / name).value();
 }
-
-INSTANTIATE_TEST_SUITE_P(Cases, UnetGolden, testing::Values("unet_sd15", "unet_sdxl"));
 
 std::string refusal(std::string json) {
   const auto config = weights::Config::parse(json);
@@ -105,22 +59,23 @@ TEST(UnetConfig, RefusesByNameWhatItDoesNotKnow) {
 }
 
 TEST(Unet, AMissingWeightIsNamed) {
-  const UnetCase whole("unet_sd15");
+  const auto config = unet_config(golden_case("unet_sd15").config);
   const tensor::MemoryWeights none;
   Graph graph(none);
-  build_unet(graph, whole.config, {.height = 8, .width = 8});
+  build_unet(graph, *config, {.height = 8, .width = 8});
   ASSERT_FALSE(graph.status());
   EXPECT_NE(graph.status().error().message.find("'time_embedding.linear_1.weight'"),
             std::string::npos);
 }
 
 TEST(Unet, RefusesSizesBeyondItsLimits) {
-  const UnetCase whole("unet_sd15");
+  const auto golden = golden_case("unet_sd15");
+  const auto config = unet_config(golden.config);
   for (const UnetSizes& sizes :
        {UnetSizes{.height = 0, .width = 8}, UnetSizes{.height = 8, .width = 1 << 20},
         UnetSizes{.items = 1 << 20, .height = 8, .width = 8}}) {
-    Graph graph(whole.golden.weights);
-    build_unet(graph, whole.config, sizes);
+    Graph graph(golden.weights);
+    build_unet(graph, *config, sizes);
     ASSERT_FALSE(graph.status());
     EXPECT_EQ(graph.status().error().code, base::ErrorCode::limit_exceeded);
   }
