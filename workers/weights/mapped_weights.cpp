@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "weights/convert_numbers.h"
+#include "weights/ggml_numbers.h"
 
 namespace ingle::weights {
 
@@ -59,9 +60,29 @@ base::Status MappedWeights::read(std::string_view name, std::int64_t begin, std:
   TRY(still_whole());
   const auto type = *number_type(tensor.info.type);
   const auto first = static_cast<std::uint64_t>(begin) * width;
-  to_f32(tensor.info.type,
-         bytes_of(tensor).subspan(first * type.block_bytes, out.size() * type.block_bytes), out);
+  if (type.block_elements == 1)
+    to_f32(tensor.info.type,
+           bytes_of(tensor).subspan(first * type.block_bytes, out.size() * type.block_bytes), out);
+  else
+    read_blocks(tensor, first, out);
   return {};
+}
+
+// Rows are whole blocks in nearly every file; where they are not, the blocks around them are read.
+void MappedWeights::read_blocks(const MappedTensor& tensor, std::uint64_t first,
+                                std::span<float> out) const {
+  const auto type = *number_type(tensor.info.type);
+  const auto last = first + out.size();
+  const auto from = first / type.block_elements;
+  const auto to = (last + type.block_elements - 1) / type.block_elements;
+  const auto bytes =
+      bytes_of(tensor).subspan(from * type.block_bytes, (to - from) * type.block_bytes);
+  if (first % type.block_elements == 0 && last % type.block_elements == 0)
+    return blocks_to_f32(tensor.info.type, bytes, out);
+  std::vector<float> around((to - from) * type.block_elements);
+  blocks_to_f32(tensor.info.type, bytes, around);
+  std::ranges::copy(std::span(around).subspan(first - from * type.block_elements, out.size()),
+                    out.begin());
 }
 
 std::optional<std::span<const std::byte>> MappedWeights::stored(std::string_view name) const {

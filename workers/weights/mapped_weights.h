@@ -37,6 +37,7 @@ class MappedWeights : public NamedWeights {
   const MappedTensor& at(std::string_view name) const;
   std::span<const std::byte> bytes_of(const MappedTensor& tensor) const;
   base::Status still_whole() const;
+  void read_blocks(const MappedTensor& tensor, std::uint64_t first, std::span<float> out) const;
 
   const std::filesystem::path path_;
   const platform::MappedFile file_;

@@ -1,6 +1,7 @@
 // NamedWeights: a source of weights that can say what it has. Any thread once made.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -13,6 +14,16 @@ class NamedWeights : public tensor::WeightSource {
  public:
   // Sorted, each once.
   virtual std::vector<std::string> names() const = 0;
+};
+
+inline constexpr std::size_t kTextBytesMax = 64 * 1024;
+
+// A file of weights.
+struct WeightsFile {
+  std::unique_ptr<NamedWeights> weights{};
+  // Texts of the header, none above kTextBytesMax: general.architecture and the like of a GGUF,
+  // __metadata__ of safetensors.
+  std::map<std::string, std::string, std::less<>> metadata{};
 };
 
 }  // namespace ingle::weights

@@ -8,7 +8,7 @@
 
 namespace ingle::weights {
 
-base::Result<std::unique_ptr<NamedWeights>> open_safetensors(const std::filesystem::path& path) {
+base::Result<WeightsFile> open_safetensors_file(const std::filesystem::path& path) {
   TRY_ASSIGN(auto file, platform::MappedFile::open(path));
   auto header = parse_safetensors_header(file.bytes(), file.file_size_bytes());
   if (!header)
@@ -19,7 +19,16 @@ base::Result<std::unique_ptr<NamedWeights>> open_safetensors(const std::filesyst
     tensors.emplace_hint(
         tensors.end(), std::move(tensor.name),
         MappedTensor{{tensor.shape, tensor.type}, tensor.offset_bytes, tensor.size_bytes});
-  return std::make_unique<MappedWeights>(path, std::move(file), std::move(tensors));
+  WeightsFile out;
+  for (auto& [key, text] : header->metadata)
+    if (text.size() <= kTextBytesMax) out.metadata.emplace(key, std::move(text));
+  out.weights = std::make_unique<MappedWeights>(path, std::move(file), std::move(tensors));
+  return out;
+}
+
+base::Result<std::unique_ptr<NamedWeights>> open_safetensors(const std::filesystem::path& path) {
+  TRY_ASSIGN(auto file, open_safetensors_file(path));
+  return std::move(file.weights);
 }
 
 }  // namespace ingle::weights

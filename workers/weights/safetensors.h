@@ -3,9 +3,7 @@
 #pragma once
 
 #include <filesystem>
-#include <map>
 #include <memory>
-#include <string>
 
 #include "base/error.h"
 #include "weights/named_weights.h"
@@ -17,5 +15,7 @@ namespace ingle::weights {
 // bytes from stored(), ends the process (SIGBUS). Errors: not_found, permission_denied, io_error,
 // malformed, limit_exceeded, unsupported, each with the path.
 base::Result<std::unique_ptr<NamedWeights>> open_safetensors(const std::filesystem::path& path);
+// The same, with the header's texts.
+base::Result<WeightsFile> open_safetensors_file(const std::filesystem::path& path);
 
 }  // namespace ingle::weights
