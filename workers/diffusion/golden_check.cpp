@@ -1,0 +1,103 @@
+#include "diffusion/golden_check.h"
+
+#include <algorithm>
+#include <cmath>
+#include <format>
+#include <limits>
+
+namespace ingle::diffusion {
+namespace {
+
+using base::ErrorCode;
+using base::fail;
+using base::Result;
+
+constexpr GoldenKind kKinds[] = {
+    {"scheduler", check_scheduler},
+};
+
+// Everything that was computed lies within its limit, and something was.
+GoldenVerdict judged(GoldenVerdict verdict, const Result<Comparisons>& comparisons) {
+  if (!comparisons) {
+    verdict.detail = comparisons.error().text();
+    return verdict;
+  }
+  if (comparisons->empty()) {
+    verdict.detail = "io.safetensors has nothing to compare";
+    return verdict;
+  }
+  const bool good = std::ranges::all_of(*comparisons, &models::Comparison::good);
+  verdict.outcome = good ? GoldenVerdict::Outcome::passed : GoldenVerdict::Outcome::failed;
+  const auto& worst = models::worst(*comparisons);
+  verdict.detail = std::format("largest error {:.2e} of {:.2e} allowed, in {} ({} compared)",
+                               worst.largest, worst.allowed, worst.name, comparisons->size());
+  return verdict;
+}
+
+}  // namespace
+
+std::span<const GoldenKind> golden_kinds() { return kKinds; }
+
+GoldenVerdict check_golden(const std::filesystem::path& folder, tensor::Executor& executor) {
+  GoldenVerdict out{.name = folder.filename().string()};
+  const auto about = weights::Config::load(folder / "case.json");
+  if (!about) {
+    out.detail = about.error().text();
+    return out;
+  }
+  out.name = about->text("case", out.name);
+  out.kind = about->text("kind");
+  const auto kind = std::ranges::find(kKinds, out.kind, &GoldenKind::name);
+  if (kind == std::end(kKinds)) {
+    out.outcome = GoldenVerdict::Outcome::unknown_kind;
+    out.detail = std::format("unknown kind '{}'", out.kind);
+    return out;
+  }
+  const auto golden = models::load_case(folder);
+  if (!golden) {
+    out.detail = golden.error().text();
+    return out;
+  }
+  return judged(std::move(out), kind->check(*golden, executor));
+}
+
+std::vector<std::filesystem::path> golden_folders(const std::filesystem::path& root) {
+  std::vector<std::filesystem::path> out;
+  std::error_code error;
+  if (std::filesystem::is_regular_file(root / "case.json", error)) out.push_back(root);
+  const auto options = std::filesystem::directory_options::skip_permission_denied;
+  auto walk = std::filesystem::recursive_directory_iterator(root, options, error);
+  for (; !error && walk != std::filesystem::recursive_directory_iterator(); walk.increment(error))
+    if (walk->path().filename() == "case.json" && walk->path().parent_path() != root)
+      out.push_back(walk->path().parent_path());
+  std::ranges::sort(out);
+  return out;
+}
+
+Result<models::Comparison> compare_relative(std::string_view name, std::span<const float> computed,
+                                            const models::GoldenTensor& expected, double allowed) {
+  if (computed.size() != expected.data.size() || computed.empty())
+    return fail(ErrorCode::invalid_argument,
+                std::format("'{}' has {} values, {} were expected", name, computed.size(),
+                            expected.data.size()));
+  models::Comparison out{.name = std::string(name), .allowed = allowed};
+  for (std::size_t i = 0; i < computed.size(); ++i) {
+    const double right = expected.data[i];
+    const double away = std::abs(computed[i] - right) / (right != 0 ? std::abs(right) : 1.0);
+    out.largest =
+        std::isnan(away) ? std::numeric_limits<double>::infinity() : std::max(out.largest, away);
+  }
+  out.relative = out.largest;
+  return out;
+}
+
+base::Status compare_if_there(const models::GoldenCase& golden, std::string_view name,
+                              std::span<const float> computed, double allowed, Comparisons& out) {
+  const auto found = golden.tensors.find(name);
+  if (found == golden.tensors.end()) return {};
+  TRY_ASSIGN(auto comparison, models::compare(name, computed, found->second, allowed));
+  out.push_back(std::move(comparison));
+  return {};
+}
+
+}  // namespace ingle::diffusion
