@@ -170,16 +170,16 @@ base::Result<FluxConfig> flux_config(const weights::Config& config) {
 void build_flux(Graph& graph, const FluxConfig& config, const JointSizes& sizes, Part part) {
   Builder builder{graph, config, sizes};
   builder.embed_time();
-  Tensor text, image;
+  Tensor text, image, embedded;
   const auto c = config.channels();
   if (part != Part::last) builder.take_rope();
   if (part == Part::whole || part == Part::first) {
     builder.embed_tokens(text, image);
+    embedded = image;
     builder.double_block(0, text, image);
   }
   if (part == Part::first) {
-    graph.output(kCacheText, text);
-    graph.output(kCacheImage, image);
+    output_first(graph, text, image, embedded);
     return;
   }
   if (part == Part::rest) {

@@ -10,6 +10,12 @@ namespace ingle::models {
 using base::ErrorCode;
 using tensor::kNone;
 
+void output_first(Graph& graph, Tensor text, Tensor image, Tensor image_before) {
+  graph.output(kCacheText, text);
+  graph.output(kCacheImage, image);
+  graph.output(kCacheAdded, graph.add(image, graph.affine(image_before, -1, 0)));
+}
+
 std::vector<Tensor> pieces(Graph& graph, Tensor a, std::span<const std::int64_t> sizes) {
   const auto axis = graph.shape(a).rank() - 1;
   std::vector<Tensor> out;

@@ -16,15 +16,20 @@ namespace ingle::models {
 // the step before (step_cache.h) runs the three parts instead of the whole.
 enum class Part : std::uint8_t {
   whole,  // tokens to "sample"
-  first,  // tokens to kCacheImage and kCacheText: both streams after the first block
+  first,  // tokens to kCacheImage and kCacheText, both streams after the first block, and
+          // kCacheAdded, what that block added to the image's
   rest,   // kCacheImage and kCacheText to kCacheRest: the image stream after the last block
   last,   // kCacheRest to "sample"
 };
 inline constexpr std::string_view kCacheImage = "cache.image";  // [n, image tokens, channels]
+inline constexpr std::string_view kCacheAdded = "cache.added";  // [n, image tokens, channels]
 inline constexpr std::string_view kCacheText = "cache.text";    // [n, text tokens, channels]
 inline constexpr std::string_view kCacheRest = "cache.rest";    // [n, image tokens, channels]
 
 inline constexpr std::int64_t kTimeChannels = 256;  // of every sinusoid of a time or of a guidance
+
+// The outputs of Part::first, from the image's stream before and after its block.
+void output_first(Graph& graph, Tensor text, Tensor image, Tensor image_before);
 
 // Sizes of one graph of FLUX.1 or FLUX.2.
 struct JointSizes {

@@ -182,14 +182,14 @@ void build_z_image(Graph& graph, const ZImageConfig& config, const ZImageSizes& 
   const auto both_tokens = image_tokens + sizes.caption_tokens;
   builder.prepare();
   if (part != Part::last) builder.take_rope();
-  Tensor x;
+  Tensor x, embedded;
   if (part == Part::whole || part == Part::first) {
-    const auto image = builder.embed_image();
-    x = builder.layer(graph.concat({image, builder.embed_caption()}, 1), 0);
+    embedded = builder.embed_image();
+    x = builder.layer(graph.concat({embedded, builder.embed_caption()}, 1), 0);
   }
   if (part == Part::first) {
-    graph.output(kCacheImage, graph.slice(x, 1, 0, image_tokens));
-    graph.output(kCacheText, graph.slice(x, 1, image_tokens, both_tokens));
+    output_first(graph, graph.slice(x, 1, image_tokens, both_tokens),
+                 graph.slice(x, 1, 0, image_tokens), embedded);
     return;
   }
   if (part == Part::rest)
