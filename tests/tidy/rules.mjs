@@ -59,6 +59,14 @@ export const HEAVY = [
     match: /^sodium(\.h|\/)/,
     files: ['src/storage/keys.cpp', 'src/api/openai/vectors.cpp'],
   },
+  { match: /^utf8proc\.h$/, files: ['workers/text/unicode.cpp'] },
+  {
+    match: /^ggml(-\w+)?\.h$/,
+    files: [
+      'workers/tensor/ggml_device.h',
+      'workers/weights/ggml_numbers.cpp',
+    ],
+  },
   { match: /^seccomp\.h$/, files: [] },
   { match: /^nlohmann\//, files: [] },
 ];
