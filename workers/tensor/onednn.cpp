@@ -1,0 +1,248 @@
+#include "tensor/onednn.h"
+
+#include <algorithm>
+#include <chrono>
+#include <format>
+#include <utility>
+
+#include "base/check.h"
+#include "tensor/onednn_library.h"
+
+namespace ingle::tensor {
+namespace cpu {
+namespace {
+
+using Size = std::int64_t;
+
+constexpr int kThreadsMax = 1024;
+
+// What all modules and programs of one executor use. Shared, because a program and its module may
+// outlive the executor.
+struct Shared {
+  OnednnOptions options{};
+  std::shared_ptr<Library> library{};
+  Pages arena{}, scratch{};  // of whichever program runs
+  OnednnProfile profile{};
+};
+
+base::Status at_least(Pages& pages, Size bytes) {
+  return pages.bytes() >= bytes ? base::Status{} : pages.resize(bytes);
+}
+
+class OnednnProgram : public Program {
+ public:
+  OnednnProgram(std::shared_ptr<Shared> shared, Plan plan,
+                std::vector<std::unique_ptr<StepKernel>> kernels,
+                std::vector<const PackedWeight*> weights)
+      : shared_(std::move(shared)),
+        plan_(std::move(plan)),
+        kernels_(std::move(kernels)),
+        weights_(std::move(weights)) {
+    for (const auto& kernel : kernels_) scratch_ = std::max(scratch_, kernel->scratch_bytes());
+  }
+
+  base::Status run(std::span<const Feed> feeds, std::span<const Fetch> fetches,
+                   const std::atomic<bool>& stop) override {
+    omp_set_num_threads(shared_->options.threads);
+    TRY(at_least(shared_->arena, plan_.arena_bytes));
+    TRY(at_least(shared_->scratch, scratch_));
+    const auto outputs = find_outputs(fetches);
+    Run run{.buffers = find_buffers(feeds),
+            .scratch = shared_->scratch.data(),
+            .outputs = outputs,
+            .threads = shared_->options.threads,
+            .stop = stop};
+    for (std::size_t i = 0; i < kernels_.size(); ++i) {
+      if (stop) return stopped();
+      if (!shared_->options.profile) {
+        TRY(kernels_[i]->run(run));
+        continue;
+      }
+      const auto begin = std::chrono::steady_clock::now();
+      TRY(kernels_[i]->run(run));
+      const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+      shared_->profile[std::to_underlying(plan_.steps[i].op)] += took.count();
+    }
+    return {};
+  }
+
+  MemoryUse memory() const override {
+    return {.activations_bytes = static_cast<std::uint64_t>(plan_.arena_bytes),
+            .scratch_bytes = static_cast<std::uint64_t>(scratch_)};
+  }
+
+ private:
+  std::vector<float*> find_outputs(std::span<const Fetch> fetches) const {
+    std::vector<float*> out(plan_.outputs.size());
+    for (const auto& fetch : fetches) {
+      const auto found = std::ranges::find(plan_.outputs, fetch.name, &PlanOutput::name);
+      CHECK(found != plan_.outputs.end(), "an output that the program was compiled for");
+      CHECK(static_cast<Size>(fetch.data.size()) == found->elements, "an output of its size");
+      out[static_cast<std::size_t>(found - plan_.outputs.begin())] = fetch.data.data();
+    }
+    return out;
+  }
+
+  std::vector<std::byte*> find_buffers(std::span<const Feed> feeds) {
+    std::vector<std::byte*> out;
+    for (auto& buffer : plan_.buffers) {
+      switch (buffer.kind) {
+        case Buffer::Kind::arena:
+          out.push_back(shared_->arena.data() + buffer.place);
+          break;
+        case Buffer::Kind::constant:
+          out.push_back(reinterpret_cast<std::byte*>(buffer.data.data()));
+          break;
+        case Buffer::Kind::weight:
+          out.push_back(weights_[buffer.weight]->pages.data());
+          break;
+        case Buffer::Kind::input:
+          out.push_back(fed(buffer, feeds));
+      }
+    }
+    return out;
+  }
+
+  // Inputs are read where the caller has them; no step writes to one.
+  static std::byte* fed(const Buffer& buffer, std::span<const Feed> feeds) {
+    const auto found = std::ranges::find(feeds, buffer.name, &Feed::name);
+    CHECK(found != feeds.end(), "every input is fed");
+    const auto bytes =
+        std::visit([](const auto& data) { return std::as_bytes(data); }, found->data);
+    CHECK(static_cast<Size>(bytes.size()) == buffer.bytes, "an input of its size");
+    return const_cast<std::byte*>(bytes.data());
+  }
+
+  const std::shared_ptr<Shared> shared_;
+  Plan plan_;
+  const std::vector<std::unique_ptr<StepKernel>> kernels_;
+  const std::vector<const PackedWeight*> weights_;
+  Size scratch_ = 0;
+};
+
+class OnednnModule : public Module {
+ public:
+  OnednnModule(std::shared_ptr<Shared> shared, const WeightSource& source)
+      : shared_(std::move(shared)),
+        weights_(shared_->library, source, shared_->options.precision, shared_->options.threads) {}
+
+  base::Result<std::unique_ptr<Program>> compile(const Graph& graph,
+                                                 std::span<const std::string> outputs,
+                                                 const PackProgress& progress) override {
+    omp_set_num_threads(shared_->options.threads);
+    TRY_ASSIGN(Plan plan, make_plan(graph, outputs, shared_->options.precision));
+    Size total = 0, done = 0;
+    for (const auto& use : plan.weights)
+      if (!weights_.find(use)) total += weights_.bytes_of(use);
+    std::vector<char> counted(plan.weights.size());
+    const auto packed = [&](std::uint32_t weight, bool was_there) {
+      if (was_there || std::exchange(counted[weight], char{1})) return;
+      done += weights_.bytes_of(plan.weights[weight]);
+      if (progress) progress(static_cast<std::uint64_t>(done), static_cast<std::uint64_t>(total));
+    };
+    for (std::uint32_t i = 0; i < plan.weights.size(); ++i) {
+      if (plan.weights[i].form != WeightForm::plain || weights_.find(plan.weights[i])) continue;
+      TRY(weights_.pack(plan.weights[i], {}));
+      packed(i, false);
+    }
+    std::vector<std::unique_ptr<StepKernel>> kernels;
+    for (const auto& step : plan.steps) {
+      const std::uint32_t weight = weight_of(step.work);
+      const bool was_there = weight == ~0u || weights_.find(plan.weights[weight]);
+      TRY_ASSIGN(auto kernel, make_kernel(step, plan));
+      kernels.push_back(std::move(kernel));
+      packed(weight, was_there);
+    }
+    std::vector<const PackedWeight*> plain;
+    for (const auto& use : plan.weights) plain.push_back(weights_.find(use));
+    return std::make_unique<OnednnProgram>(shared_, std::move(plan), std::move(kernels),
+                                           std::move(plain));
+  }
+
+  MemoryUse memory() const override {
+    return {.weights_bytes = static_cast<std::uint64_t>(weights_.bytes())};
+  }
+
+ private:
+  static std::uint32_t weight_of(const Work& work) {
+    if (const auto* linear = std::get_if<LinearStep>(&work)) return linear->weight;
+    if (const auto* conv = std::get_if<ConvStep>(&work)) return conv->weight;
+    return ~0u;
+  }
+
+  base::Result<std::unique_ptr<StepKernel>> make_kernel(const Step& step, const Plan& plan) {
+    return std::visit(
+        [&]<class W>(const W& work) -> base::Result<std::unique_ptr<StepKernel>> {
+          if constexpr (std::is_same_v<W, RowStep>)
+            return make_row_kernel(work);
+          else if constexpr (std::is_same_v<W, MomentsStep>)
+            return make_moments_kernel(work);
+          else if constexpr (std::is_same_v<W, LinearStep>)
+            return make_linear_kernel(work, step.in_place, plan, shared_->library, weights_);
+          else if constexpr (std::is_same_v<W, ConvStep>)
+            return make_conv_kernel(work, step.in_place, plan, shared_->library, weights_);
+          else if constexpr (std::is_same_v<W, AttentionStep>)
+            return make_attention_kernel(work, shared_->library);
+          else if constexpr (std::is_same_v<W, UpsampleStep>)
+            return make_upsample_kernel(work);
+          else if constexpr (std::is_same_v<W, EmbeddingStep>)
+            return make_embedding_kernel(work, weights_.source());
+          else
+            return make_emit_kernel(work);
+        },
+        step.work);
+  }
+
+  const std::shared_ptr<Shared> shared_;
+  WeightStore weights_;
+};
+
+class OnednnExecutor : public Executor {
+ public:
+  explicit OnednnExecutor(std::shared_ptr<Shared> shared) : shared_(std::move(shared)) {}
+
+  base::Result<std::unique_ptr<Module>> open(const WeightSource& source) override {
+    return std::make_unique<OnednnModule>(shared_, source);
+  }
+  std::string name() const override { return "onednn"; }
+  const OnednnProfile& profile() const { return shared_->profile; }
+
+ private:
+  const std::shared_ptr<Shared> shared_;
+};
+
+}  // namespace
+}  // namespace cpu
+
+base::Result<std::unique_ptr<Executor>> make_onednn_executor(OnednnOptions options) {
+  if (options.threads < 0 || options.threads > cpu::kThreadsMax)
+    return base::fail(base::ErrorCode::invalid_argument,
+                      std::format("{} threads: choose 1 to {}, or 0 for one for each core",
+                                  options.threads, cpu::kThreadsMax));
+  if (options.threads == 0) options.threads = omp_get_num_procs();
+  return cpu::guarded("to start", [&]() -> base::Result<std::unique_ptr<Executor>> {
+    auto shared = std::make_shared<cpu::Shared>();
+    shared->options = options;
+    shared->library = std::make_shared<cpu::Library>();
+    return std::make_unique<cpu::OnednnExecutor>(std::move(shared));
+  });
+}
+
+OnednnProfile onednn_profile(const Executor& executor) {
+  const auto* own = dynamic_cast<const cpu::OnednnExecutor*>(&executor);
+  CHECK(own, "an executor of make_onednn_executor's");
+  return own->profile();
+}
+
+std::string_view op_name(Op op) {
+  static constexpr std::string_view kNames[]{
+      "input",      "weight",           "constant", "add",
+      "mul",        "mul_add",          "affine",   "unary",
+      "gated",      "reshape",          "permute",  "slice",
+      "concat",     "repeat",           "linear",   "conv2d",
+      "group_norm", "layer_norm",       "rms_norm", "attention",
+      "rope",       "upsample_nearest", "embedding"};
+  return kNames[std::to_underlying(op)];
+}
+
+}  // namespace ingle::tensor

@@ -1,0 +1,34 @@
+// The executor for the CPU: products and convolutions by oneDNN, everything else by own kernels,
+// several operations to a step, one arena for all activations. It holds no weight twice: packed
+// ones live as long as their module, a table of embeddings stays in its file.
+//
+// The same inputs give the same bits in every run with the same number of threads.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+
+#include "base/error.h"
+#include "tensor/executor.h"
+
+namespace ingle::tensor {
+
+struct OnednnOptions {
+  Precision precision = Precision::bf16;
+  int threads = 0;  // 0: one for each core
+  // Sums up where time goes, by operation; see onednn_profile().
+  bool profile = false;
+};
+
+// Errors: unsupported (the library does not start), invalid_argument (threads).
+base::Result<std::unique_ptr<Executor>> make_onednn_executor(OnednnOptions options);
+
+// Where the time of an executor's runs went, in seconds, by the number of the operation that a step
+// began with. All zero unless OnednnOptions::profile was set.
+using OnednnProfile = std::array<double, 32>;
+// CHECKs that the executor is one of make_onednn_executor's.
+OnednnProfile onednn_profile(const Executor& executor);
+std::string_view op_name(Op op);
+
+}  // namespace ingle::tensor

@@ -1,0 +1,230 @@
+// Built several times, each with another -march and INGLE_LEVEL. It may use no inline function of
+// any library: the linker keeps one copy of those, which could then be one that this processor
+// cannot run.
+#include "tensor/onednn_kernels.h"
+
+namespace ingle::tensor::cpu {
+namespace {
+
+using Size = std::int64_t;
+
+#define INLINE [[gnu::always_inline]] inline
+
+INLINE float from_bits(std::uint32_t bits) { return __builtin_bit_cast(float, bits); }
+INLINE std::uint32_t to_bits(float value) { return __builtin_bit_cast(std::uint32_t, value); }
+
+INLINE float widen(Bf16 value) { return from_bits(std::uint32_t{value} << 16); }
+
+INLINE Bf16 narrowed(float value) {
+  const std::uint32_t bits = to_bits(value);
+  const std::uint32_t rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
+  const std::uint32_t quiet = (bits >> 16) | 0x40u;  // a NaN must stay one
+  return static_cast<Bf16>((bits & 0x7fffffffu) > 0x7f800000u ? quiet : rounded);
+}
+
+// Without F16C: the exponent is moved by a product, which also makes subnormals right.
+INLINE float widen_half(F16 value) {
+  const std::uint32_t magnitude = (value & 0x7fffu) << 13;
+  const float moved = from_bits(magnitude) * from_bits(0x77800000u);  // 2^112
+  const std::uint32_t special = magnitude >= 0x0f800000u ? 0x7f800000u : 0u;
+  return from_bits(to_bits(moved) | special | (value & 0x8000u) << 16);
+}
+
+// e^x within 2 units in the last place; 0 below the smallest normal number.
+INLINE float exponential(float x) {
+  const float clamped = x < -87.0f ? -87.0f : x > 88.0f ? 88.0f : x;
+  const float scaled = clamped * 1.44269504f;
+  const std::int32_t whole = static_cast<std::int32_t>(scaled + 128.5f) - 128;
+  const float n = static_cast<float>(whole);
+  const float r = (clamped - n * 0.693359375f) - n * -2.12194440e-4f;
+  float p = 1.9875691500e-4f;
+  p = p * r + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  p = p * r * r + r + 1.0f;
+  const float out = p * from_bits(static_cast<std::uint32_t>(whole + 127) << 23);
+  return x < -87.0f ? 0.0f : out;
+}
+
+INLINE float sigmoid(float x) { return 1.0f / (1.0f + exponential(-x)); }
+INLINE float tanh(float x) { return 1.0f - 2.0f / (exponential(2.0f * x) + 1.0f); }
+
+// Abramowitz and Stegun 7.1.26: within 1.5e-7.
+INLINE float erf(float x) {
+  const float a = __builtin_fabsf(x);
+  const float t = 1.0f / (1.0f + 0.3275911f * a);
+  float p = 1.061405429f;
+  p = p * t - 1.453152027f;
+  p = p * t + 1.421413741f;
+  p = p * t - 0.284496736f;
+  p = p * t + 0.254829592f;
+  const float out = 1.0f - p * t * exponential(-a * a);
+  return x < 0.0f ? -out : out;
+}
+
+void widen_bf16(const Bf16* __restrict from, float* __restrict to, Size n) {
+  for (Size i = 0; i < n; ++i) to[i] = widen(from[i]);
+}
+void widen_f16(const F16* __restrict from, float* __restrict to, Size n) {
+  for (Size i = 0; i < n; ++i) to[i] = widen_half(from[i]);
+}
+void narrow(const float* __restrict from, Bf16* __restrict to, Size n) {
+  for (Size i = 0; i < n; ++i) to[i] = narrowed(from[i]);
+}
+void f16_to_bf16(const F16* __restrict from, Bf16* __restrict to, Size n) {
+  for (Size i = 0; i < n; ++i) to[i] = narrowed(widen_half(from[i]));
+}
+
+void add(float* __restrict row, const float* __restrict b, Size n) {
+  for (Size i = 0; i < n; ++i) row[i] += b[i];
+}
+void mul(float* __restrict row, const float* __restrict b, Size n) {
+  for (Size i = 0; i < n; ++i) row[i] *= b[i];
+}
+void mul_add(float* __restrict row, const float* __restrict b, const float* __restrict c, Size n) {
+  for (Size i = 0; i < n; ++i) row[i] = row[i] * b[i] + c[i];
+}
+void add_product(float* __restrict row, const float* __restrict a, const float* __restrict b,
+                 Size n) {
+  for (Size i = 0; i < n; ++i) row[i] += a[i] * b[i];
+}
+void affine(float* row, float factor, float offset, Size n) {
+  for (Size i = 0; i < n; ++i) row[i] = row[i] * factor + offset;
+}
+
+void silu(float* row, Size n) {
+  for (Size i = 0; i < n; ++i) row[i] *= sigmoid(row[i]);
+}
+void gelu_tanh(float* row, Size n) {
+  // 0.5 (1 + tanh(u)) is sigmoid(2 u).
+  for (Size i = 0; i < n; ++i) {
+    const float x = row[i];
+    row[i] = x * sigmoid(1.5957691216f * (x + 0.044715f * x * x * x));
+  }
+}
+void gelu_erf(float* row, Size n) {
+  for (Size i = 0; i < n; ++i) row[i] = 0.5f * row[i] * (1.0f + erf(row[i] * 0.70710678f));
+}
+void gelu_quick(float* row, Size n) {
+  for (Size i = 0; i < n; ++i) row[i] *= sigmoid(1.702f * row[i]);
+}
+void tanh_all(float* row, Size n) {
+  for (Size i = 0; i < n; ++i) row[i] = tanh(row[i]);
+}
+void sigmoid_all(float* row, Size n) {
+  for (Size i = 0; i < n; ++i) row[i] = sigmoid(row[i]);
+}
+
+void norm(float* __restrict row, Size n, float epsilon, bool centred, const float* __restrict scale,
+          const float* __restrict shift) {
+  const float count = static_cast<float>(n);
+  float mean = 0, square = 0;
+  if (centred) {
+#pragma omp simd reduction(+ : mean)
+    for (Size i = 0; i < n; ++i) mean += row[i];
+    mean /= count;
+  }
+#pragma omp simd reduction(+ : square)
+  for (Size i = 0; i < n; ++i) square += (row[i] - mean) * (row[i] - mean);
+  const float factor = 1.0f / __builtin_sqrtf(square / count + epsilon);
+  if (scale && shift) {
+    for (Size i = 0; i < n; ++i) row[i] = (row[i] - mean) * factor * scale[i] + shift[i];
+  } else if (scale) {
+    for (Size i = 0; i < n; ++i) row[i] = (row[i] - mean) * factor * scale[i];
+  } else {
+    for (Size i = 0; i < n; ++i) row[i] = (row[i] - mean) * factor;
+    if (shift) add(row, shift, n);
+  }
+}
+
+void rope_pairs(float* __restrict row, const float* __restrict cos, const float* __restrict sin,
+                Size half) {
+  for (Size i = 0; i < half; ++i) {
+    const float a = row[2 * i], b = row[2 * i + 1];
+    row[2 * i] = a * cos[i] - b * sin[i];
+    row[2 * i + 1] = b * cos[i] + a * sin[i];
+  }
+}
+void rope_halves(float* __restrict row, const float* __restrict cos, const float* __restrict sin,
+                 Size half) {
+  float* __restrict upper = row + half;
+  for (Size i = 0; i < half; ++i) {
+    const float a = row[i], b = upper[i];
+    row[i] = a * cos[i] - b * sin[i];
+    upper[i] = b * cos[i] + a * sin[i];
+  }
+}
+
+void moments(const float* __restrict row, const float* __restrict origin, float* __restrict sum,
+             float* __restrict square, Size channels) {
+  for (Size i = 0; i < channels; ++i) {
+    const float d = row[i] - origin[i];
+    sum[i] += d;
+    square[i] += d * d;
+  }
+}
+
+float highest(float* __restrict row, float scale, const float* __restrict bias, Size n) {
+  float most = -__builtin_inff();
+  if (bias) {
+#pragma omp simd reduction(max : most)
+    for (Size i = 0; i < n; ++i) {
+      row[i] = row[i] * scale + bias[i];
+      most = row[i] > most ? row[i] : most;
+    }
+  } else {
+#pragma omp simd reduction(max : most)
+    for (Size i = 0; i < n; ++i) {
+      row[i] *= scale;
+      most = row[i] > most ? row[i] : most;
+    }
+  }
+  return most;
+}
+float exponentials(float* row, float most, Size n) {
+  float sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (Size i = 0; i < n; ++i) {
+    row[i] = exponential(row[i] - most);
+    sum += row[i];
+  }
+  return sum;
+}
+float exponentials_bf16(const float* __restrict row, Bf16* __restrict to, float most, Size n) {
+  float sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (Size i = 0; i < n; ++i) {
+    const float e = exponential(row[i] - most);
+    sum += e;
+    to[i] = narrowed(e);
+  }
+  return sum;
+}
+
+}  // namespace
+
+extern const Kernels INGLE_LEVEL;
+const Kernels INGLE_LEVEL{
+    .level = INGLE_LEVEL_NAME,
+    .widen_bf16 = widen_bf16,
+    .widen_f16 = widen_f16,
+    .narrow = narrow,
+    .f16_to_bf16 = f16_to_bf16,
+    .add = add,
+    .mul = mul,
+    .mul_add = mul_add,
+    .add_product = add_product,
+    .affine = affine,
+    .unary = {silu, gelu_tanh, gelu_erf, gelu_quick, tanh_all, sigmoid_all},
+    .norm = norm,
+    .rope_pairs = rope_pairs,
+    .rope_halves = rope_halves,
+    .moments = moments,
+    .highest = highest,
+    .exponentials = exponentials,
+    .exponentials_bf16 = exponentials_bf16,
+};
+
+}  // namespace ingle::tensor::cpu

@@ -1,0 +1,87 @@
+// What of oneDNN its wrappers share. Private to workers/tensor: the one header that lets its types
+// in, included by few files. A library that throws is caught by guarded(), and only there.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "oneapi/dnnl/dnnl.hpp"
+#include "tensor/onednn_memory.h"
+#include "tensor/onednn_step.h"
+
+namespace ingle::tensor::cpu {
+
+using Md = dnnl::memory::desc;
+using Dims = dnnl::memory::dims;
+
+struct Library {
+  dnnl::engine engine{dnnl::engine::kind::cpu, 0};
+  dnnl::stream stream{engine};
+};
+
+base::Error library_error(const dnnl::error& error, std::string_view what);
+base::Error memory_error(std::string_view what);
+
+// Runs `work`, which returns a Status or Result; what it throws becomes its error.
+template <class Work>
+auto guarded(std::string_view what, Work&& work) -> decltype(work()) {
+  try {
+    return work();
+  } catch (const dnnl::error& error) {
+    return std::unexpected(library_error(error, what));
+  } catch (const std::bad_alloc&) {
+    return std::unexpected(memory_error(what));
+  }
+}
+
+dnnl::memory::data_type data_type(Type type);
+
+// One weight as it lies in memory.
+struct PackedWeight {
+  Md layout{};
+  Pages pages{};
+};
+
+// The weights of one module by use: packed once in the layout of the first that asks.
+class WeightStore {
+ public:
+  WeightStore(std::shared_ptr<Library> library, const WeightSource& source, Precision precision,
+              int threads)
+      : library_(std::move(library)), source_(source), precision_(precision), threads_(threads) {}
+
+  // Nothing when it is not there yet.
+  const PackedWeight* find(const WeightUse& use) const;
+  // For WeightForm::plain, `layout` is not looked at. Errors: io_error, out_of_memory, internal.
+  base::Result<const PackedWeight*> pack(const WeightUse& use, const Md& layout);
+
+  const WeightSource& source() const { return source_; }
+  Type packed_type() const { return precision_ == Precision::f32 ? Type::f32 : Type::bf16; }
+  std::int64_t bytes() const { return bytes_; }
+  // What a use takes, padding apart.
+  std::int64_t bytes_of(const WeightUse& use) const;
+
+ private:
+  base::Status read_plain(const WeightUse& use, Type type, std::byte* to) const;
+  base::Status read_part(const std::string& name, Type type, std::byte* to) const;
+
+  const std::shared_ptr<Library> library_;
+  const WeightSource& source_;
+  const Precision precision_;
+  const int threads_;
+  std::map<std::string, std::unique_ptr<PackedWeight>> weights_{};
+  std::int64_t bytes_ = 0;
+};
+
+// Called for a step while its primitives are made: packs its weight if it is not there.
+base::Result<std::unique_ptr<StepKernel>> make_linear_kernel(
+    const LinearStep& step, int in_place, const Plan& plan, const std::shared_ptr<Library>& library,
+    WeightStore& weights);
+base::Result<std::unique_ptr<StepKernel>> make_conv_kernel(const ConvStep& step, int in_place,
+                                                           const Plan& plan,
+                                                           const std::shared_ptr<Library>& library,
+                                                           WeightStore& weights);
+base::Result<std::unique_ptr<StepKernel>> make_attention_kernel(
+    const AttentionStep& step, const std::shared_ptr<Library>& library);
+
+}  // namespace ingle::tensor::cpu

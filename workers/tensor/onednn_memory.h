@@ -1,0 +1,32 @@
+// Pages: memory straight from the system, aligned to pages, in huge ones where they are to be had;
+// given back as a whole. Weights and activations lie in it, so that what is held is what is
+// reported. Not thread-safe.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/error.h"
+
+namespace ingle::tensor::cpu {
+
+class Pages {
+ public:
+  Pages() = default;
+  ~Pages() { release(); }
+  Pages(const Pages&) = delete;
+  Pages& operator=(const Pages&) = delete;
+
+  // What was there is lost. Errors: out_of_memory (and then it is empty).
+  base::Status resize(std::int64_t bytes);
+  std::byte* data() const { return data_; }
+  std::int64_t bytes() const { return bytes_; }
+
+ private:
+  void release();
+
+  std::byte* data_ = nullptr;
+  std::int64_t bytes_ = 0;
+};
+
+}  // namespace ingle::tensor::cpu
