@@ -67,6 +67,10 @@ export const HEAVY = [
       'workers/weights/ggml_numbers.cpp',
     ],
   },
+  {
+    match: /^oneapi\//,
+    files: ['workers/tensor/onednn_library.h'], // private to tensor/
+  },
   { match: /^seccomp\.h$/, files: [] },
   { match: /^nlohmann\//, files: [] },
 ];
