@@ -1,0 +1,152 @@
+#include "runtime/decode_image.h"
+
+#include <jpeglib.h>
+#include <png.h>
+#include <setjmp.h>
+#include <webp/decode.h>
+
+#include <algorithm>
+#include <cstring>
+#include <format>
+
+namespace ingle::runtime {
+namespace {
+
+using base::ErrorCode;
+using base::fail;
+using diffusion::Picture;
+
+base::Status check_sides(std::int64_t width, std::int64_t height) {
+  if (width >= 1 && height >= 1 && width <= diffusion::kSideMax && height <= diffusion::kSideMax)
+    return {};
+  return fail(ErrorCode::limit_exceeded,
+              std::format("the given picture has {} by {} pixels; each side may have 1 to {}",
+                          width, height, diffusion::kSideMax));
+}
+
+std::unexpected<base::Error> broken(std::string_view format, std::string_view why) {
+  return fail(ErrorCode::malformed,
+              std::format("the given picture is no whole {} file: {}", format, why));
+}
+
+Picture empty_picture(std::int64_t width, std::int64_t height, Colours colours) {
+  Picture out{.width = width, .height = height, .channels = colours == Colours::rgb ? 3 : 1};
+  out.data.resize(static_cast<std::size_t>(width * height * out.channels));
+  return out;
+}
+
+// Rec. 601, as JPEG has it.
+Picture to_grey(const Picture& from) {
+  Picture out = empty_picture(from.width, from.height, Colours::grey);
+  for (std::size_t i = 0; i < out.data.size(); ++i) {
+    const auto* pixel = &from.data[3 * i];
+    out.data[i] =
+        static_cast<std::uint8_t>((299 * pixel[0] + 587 * pixel[1] + 114 * pixel[2] + 500) / 1000);
+  }
+  return out;
+}
+
+base::Result<Picture> decode_png(std::string_view bytes, Colours colours) {
+  png_image image{};
+  image.version = PNG_IMAGE_VERSION;
+  if (png_image_begin_read_from_memory(&image, bytes.data(), bytes.size()) == 0)
+    return broken("PNG", image.message);
+  if (auto sides = check_sides(image.width, image.height); !sides) {
+    png_image_free(&image);
+    return fail(std::move(sides).error());
+  }
+  image.format = colours == Colours::rgb ? PNG_FORMAT_RGB : PNG_FORMAT_GRAY;
+  Picture out = empty_picture(image.width, image.height, colours);
+  const png_color black{};
+  if (png_image_finish_read(&image, &black, out.data.data(), 0, nullptr) == 0) {
+    auto error = broken("PNG", image.message);
+    png_image_free(&image);
+    return error;
+  }
+  return out;
+}
+
+// libjpeg leaves by a jump: nothing with a destructor may be made between setjmp and it.
+struct JpegReader {
+  jpeg_decompress_struct state{};
+  jpeg_error_mgr errors{};
+  jmp_buf out;
+  char message[JMSG_LENGTH_MAX] = {};
+
+  static void leave(j_common_ptr common) {
+    auto& self = *static_cast<JpegReader*>(common->client_data);
+    common->err->format_message(common, self.message);
+    longjmp(self.out, 1);
+  }
+  static void say_nothing(j_common_ptr) {}
+
+  bool begin(std::string_view bytes, Colours colours) {
+    state.err = jpeg_std_error(&errors);
+    errors.error_exit = leave;
+    errors.output_message = say_nothing;
+    state.client_data = this;
+    if (setjmp(out) != 0) return false;
+    jpeg_create_decompress(&state);
+    state.client_data = this;
+    jpeg_mem_src(&state, reinterpret_cast<const unsigned char*>(bytes.data()),
+                 static_cast<unsigned long>(bytes.size()));
+    jpeg_read_header(&state, TRUE);
+    state.out_color_space = colours == Colours::rgb ? JCS_RGB : JCS_GRAYSCALE;
+    return true;
+  }
+  bool read(std::uint8_t* into, std::size_t row_bytes) {
+    if (setjmp(out) != 0) return false;
+    jpeg_start_decompress(&state);
+    while (state.output_scanline < state.output_height) {
+      JSAMPROW row = into + state.output_scanline * row_bytes;
+      jpeg_read_scanlines(&state, &row, 1);
+    }
+    jpeg_finish_decompress(&state);
+    return true;
+  }
+};
+
+base::Result<Picture> decode_jpeg(std::string_view bytes, Colours colours) {
+  JpegReader reader;
+  const auto end = [&reader] { jpeg_destroy_decompress(&reader.state); };
+  if (!reader.begin(bytes, colours)) {
+    end();
+    return broken("JPEG", reader.message);
+  }
+  if (auto sides = check_sides(reader.state.image_width, reader.state.image_height); !sides) {
+    end();
+    return fail(std::move(sides).error());
+  }
+  Picture out = empty_picture(reader.state.image_width, reader.state.image_height, colours);
+  const bool whole =
+      reader.read(out.data.data(), static_cast<std::size_t>(out.width * out.channels));
+  end();
+  if (!whole) return broken("JPEG", reader.message);
+  return out;
+}
+
+base::Result<Picture> decode_webp(std::string_view bytes, Colours colours) {
+  const auto* data = reinterpret_cast<const std::uint8_t*>(bytes.data());
+  int width = 0;
+  int height = 0;
+  if (WebPGetInfo(data, bytes.size(), &width, &height) == 0)
+    return broken("WebP", "its head is damaged");
+  TRY(check_sides(width, height));
+  Picture out = empty_picture(width, height, Colours::rgb);
+  if (WebPDecodeRGBInto(data, bytes.size(), out.data.data(), out.data.size(), 3 * width) == nullptr)
+    return broken("WebP", "its pixels are damaged, or it moves");
+  return colours == Colours::rgb ? std::move(out) : to_grey(out);
+}
+
+}  // namespace
+
+base::Result<Picture> decode_image(std::string_view bytes, Colours colours) {
+  if (bytes.starts_with("\x89PNG\r\n\x1a\n")) return decode_png(bytes, colours);
+  if (bytes.starts_with("\xff\xd8\xff")) return decode_jpeg(bytes, colours);
+  if (bytes.size() >= 12 && bytes.starts_with("RIFF") && bytes.substr(8, 4) == "WEBP")
+    return decode_webp(bytes, colours);
+  return fail(ErrorCode::unsupported,
+              "the given picture is neither PNG nor JPEG nor WebP: convert it to one of them");
+}
+
+}  // namespace ingle::runtime
