@@ -8,7 +8,9 @@
 
 #include "gguf/reader.h"
 #include "platform/files.h"
+#include "weights/gguf_weights.h"
 #include "weights/joined_weights.h"
+#include "weights/layouts.h"
 #include "weights/safetensors.h"
 
 namespace ingle::weights {
@@ -39,7 +41,7 @@ int preference(std::string_view name) {
 
 bool holds_weights(std::string_view name) {
   if (name.ends_with(".json")) return name.contains(".safetensors") && name.contains(".index");
-  return name.ends_with(".safetensors") && !shard(name);
+  return name.ends_with(".gguf") || (name.ends_with(".safetensors") && !shard(name));
 }
 
 base::Result<fs::path> weights_file(const fs::path& folder,
@@ -95,14 +97,28 @@ base::Result<std::unique_ptr<NamedWeights>> open_shards(const fs::path& index_fi
   return joined;
 }
 
+// Decoders that were saved long ago have other names of the attention, and T5 has two names for its
+// table of words.
+base::Result<std::unique_ptr<NamedWeights>> with_present_names(
+    std::unique_ptr<NamedWeights> weights, std::string_view kind) {
+  const bool vae = kind.starts_with("AutoencoderKL") &&
+                   weights->find("decoder.mid_block.attentions.0.query.weight");
+  const bool t5 = kind == "T5EncoderModel" && !weights->find("shared.weight");
+  if (!vae && !t5) return weights;
+  const SharedWeights source = std::move(weights);
+  TRY_ASSIGN(auto found, vae ? find_vae(source, "") : find_t5(source, ""));
+  if (found) return std::move(found->weights);
+  return join_sources({source});
+}
+
+}  // namespace
+
 std::string class_of(const Config& config) {
   auto name = config.text("_class_name");
   if (name.empty())
     if (const auto all = config.texts("architectures"); !all.empty()) name = all.front();
   return name;
 }
-
-}  // namespace
 
 base::Result<Part> open_component(const fs::path& folder, std::string_view kind) {
   TRY_ASSIGN(const auto entries, platform::create_files()->list(folder, kEntriesMax));
@@ -113,11 +129,14 @@ base::Result<Part> open_component(const fs::path& folder, std::string_view kind)
       if (part.kind.empty()) part.kind = class_of(part.config);
       if (name != kConfigNames[0]) return part;  // a scheduler or tokenizer: no weights
       TRY_ASSIGN(const auto file, weights_file(folder, entries));
+      std::unique_ptr<NamedWeights> weights;
       if (file.extension() == ".json") {
-        TRY_ASSIGN(part.weights, open_shards(file));
+        TRY_ASSIGN(weights, open_shards(file));
       } else {
-        TRY_ASSIGN(part.weights, open_safetensors(file));
+        TRY_ASSIGN(auto opened, open_weights_file(file));
+        weights = std::move(opened.weights);
       }
+      TRY_ASSIGN(part.weights, with_present_names(std::move(weights), part.kind));
       return part;
     }
   // A tokenizer without a configuration of its own has its vocabulary alone.

@@ -15,4 +15,7 @@ namespace ingle::weights {
 // those of the files.
 base::Result<Part> open_component(const std::filesystem::path& folder, std::string_view kind);
 
+// The class that a component's configuration names; empty when it names none.
+std::string class_of(const Config& config);
+
 }  // namespace ingle::weights

@@ -136,6 +136,14 @@ Config Config::object(std::string_view key) const {
   return out;
 }
 
+Config Config::with(std::string_view key, double value) const {
+  auto json = value_->json;
+  json.set(key, value);
+  Config out;
+  out.value_ = std::make_shared<const Value>(std::move(json));
+  return out;
+}
+
 std::vector<std::string> Config::keys() const {
   std::vector<std::string> out;
   for (const auto& [key, value] : *value_->json.as_object()) out.push_back(key);

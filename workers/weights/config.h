@@ -36,6 +36,8 @@ class Config {
   // Empty object when absent.
   Config object(std::string_view key) const;
   std::vector<std::string> keys() const;
+  // A copy with one member set.
+  Config with(std::string_view key, double value) const;
 
  private:
   struct Value;

@@ -8,7 +8,8 @@
 
 #include "gguf/reader.h"
 #include "weights/component_folder.h"
-#include "weights/safetensors.h"
+#include "weights/family_defaults.h"
+#include "weights/single_file.h"
 
 namespace ingle::weights {
 namespace {
@@ -47,17 +48,45 @@ base::Result<ModelFiles> open_folder(const fs::path& folder) {
   return out;
 }
 
-base::Result<Part> open_named_part(std::string_view role, const fs::path& path) {
+base::Status there(const fs::path& path) {
   std::error_code ignored;
-  if (!fs::exists(path, ignored))
-    return base::fail(ErrorCode::not_found, std::format("{} is not there", path.native()));
-  if (!is_folder(path))
-    return base::fail(ErrorCode::unsupported,
-                      std::format("{} is no folder of a part '{}'", path.native(), role));
-  // The part's own folder, or a model that has such a part.
-  if (is_folder(path / role) && fs::exists(path / "model_index.json"))
-    return open_component(path / role, {});
-  return open_component(path, {});
+  if (fs::exists(path, ignored)) return {};
+  return base::fail(ErrorCode::not_found, std::format("{} is not there", path.native()));
+}
+
+// A file of one part may be given for any role (an encoder of CLIP is the first or the second); of
+// several, the role's own is meant.
+base::Result<Part> part_of_file(const std::string& role, const fs::path& path,
+                                std::string_view pipeline) {
+  TRY_ASSIGN(auto file, open_single_file(path));
+  auto found = file.parts.find(role);
+  if (found == file.parts.end()) {
+    file.parts.erase("scheduler");
+    if (file.parts.size() != 1)
+      return base::fail(ErrorCode::model_broken,
+                        std::format("{} has no part '{}'", path.native(), role));
+    found = file.parts.begin();
+  }
+  auto part = std::move(found->second);
+  // A configuration that came from shapes.
+  if (role == "vae" && !part.config.has("force_upcast")) set_latent_scale(pipeline, part);
+  return part;
+}
+
+base::Result<Part> open_named_part(const std::string& role, const fs::path& path,
+                                   std::string_view pipeline) {
+  TRY(there(path));
+  if (is_folder(path)) {
+    // The part's own folder, or a model that has such a part.
+    const bool model = fs::exists(path / "model_index.json") && is_folder(path / role);
+    return open_component(model ? path / role : path, {});
+  }
+  if (path.extension() == ".json") {
+    TRY_ASSIGN(auto config, Config::load(path));
+    auto kind = class_of(config);
+    return Part{std::move(kind), std::move(config), nullptr, path.parent_path()};
+  }
+  return part_of_file(role, path, pipeline);
 }
 
 }  // namespace
@@ -71,12 +100,14 @@ base::Result<const Part*> ModelFiles::part(std::string_view role) const {
 }
 
 base::Result<ModelFiles> open_model(const ModelPaths& paths) {
-  TRY_ASSIGN(auto out, open_folder(paths.model));
+  TRY(there(paths.model));
+  TRY_ASSIGN(auto out,
+             is_folder(paths.model) ? open_folder(paths.model) : open_single_file(paths.model));
   for (const auto& [role, path] : paths.parts) {
     if (!std::ranges::contains(kRoles, role))
       return base::fail(ErrorCode::invalid_argument,
                         std::format("a model has no part '{}'", gguf::escaped(role)));
-    auto part = open_named_part(role, path);
+    auto part = open_named_part(role, path, out.pipeline);
     if (!part)
       return base::fail(
           std::move(part).error().with_context(std::format("opening part '{}'", role)));
