@@ -47,7 +47,7 @@ std::string_view folder_of(std::string_view path) {
 std::vector<Group> group_files(FileTable& files) {
   std::map<std::string, Group> groups;  // in the order of the paths
   for (FileItem& item : files) {
-    const auto name = parse_file_name(file_name_of(item.first));
+    const auto name = parse_file_path(item.first);
     if (!name) continue;
     std::string key = item.first;
     if (name->shard != 0)
@@ -68,6 +68,7 @@ ModelKind kind_of(const FileReading& reading, std::string_view file_name) {
       name.starts_with("mmproj."))
     return ModelKind::projector;
   if (reading.type == "adapter") return ModelKind::adapter;
+  if (reading.picture) return ModelKind::image;
   if (!reading.problem.empty() || facts.architecture.empty() || reading.type == "imatrix")
     return ModelKind::unknown;
   if (facts.has_classifier || facts.pooling_type == kPoolingRank) return ModelKind::reranker;
@@ -176,6 +177,14 @@ bool is_read(const Group& group) {
       group.files, [](const auto& entry) { return entry.second->second.reading != nullptr; });
 }
 
+// Tensors of something else, such as a part of a model that is listed as a whole.
+bool is_unlisted(const Group& group) {
+  return std::ranges::any_of(group.files, [](const auto& entry) {
+    const auto& reading = entry.second->second.reading;
+    return reading != nullptr && reading->type == kUnlistedType;
+  });
+}
+
 ModelRecord record_of(const Group& group) {
   ModelRecord out;
   protocol::ModelInfo& info = out.info;
@@ -206,6 +215,11 @@ ModelRecord record_of(const Group& group) {
   info.context_tokens_max = facts.context_tokens_max;
   info.embedding_length = facts.embedding_length;
   info.has_chat_template = !facts.chat_template.empty();
+  if (const auto& picture = first_entry.reading->picture) {
+    out.picture = *picture;
+    info.size_bytes = static_cast<std::int64_t>(facts.weight_bytes);
+    info.file_count = std::max<std::int64_t>(1, static_cast<std::int64_t>(picture->parts.size()));
+  }
   return out;
 }
 
@@ -247,7 +261,7 @@ void index(Snapshot& snapshot) {
   for (std::size_t i = 0; i < snapshot.models.size(); ++i) {
     const ModelRecord& model = snapshot.models[i];
     const std::string id = lower(model.info.id);
-    const auto stem = parse_file_name(file_name_of(model.files.front().native()))->stem;
+    const auto stem = parse_file_path(model.files.front().native())->stem;
     snapshot.by_id.emplace(model.info.id, i);
     snapshot.aliases.push_back({id, kById, i});
     snapshot.aliases.push_back({lower(stem), kByFileName, i});
@@ -267,6 +281,7 @@ Snapshot make_snapshot(FileTable files) {
   Snapshot out;
   out.files = std::move(files);
   auto groups = group_files(out.files);
+  std::erase_if(groups, is_unlisted);
   give_ids(groups);
   for (const Group& group : groups) {
     ModelRecord record = record_of(group);

@@ -20,6 +20,7 @@
 #include "base/lanes.h"
 #include "base/log.h"
 #include "base/loop.h"
+#include "catalog/pictures.h"
 #include "gguf/facts.h"
 #include "platform/files.h"
 #include "protocol/models.h"
@@ -35,6 +36,7 @@ struct ModelRecord {
   protocol::ModelInfo info;
   gguf::ModelFacts facts;                      // of all shards together
   std::vector<std::filesystem::path> files{};  // every shard, the first one first
+  PictureFacts picture{};                      // of kind image only
 };
 
 struct FileReading;

@@ -11,7 +11,8 @@
 namespace ingle::catalog {
 namespace {
 
-constexpr std::string_view kEnding = ".gguf";
+constexpr std::array<std::string_view, 2> kEndings{".gguf", ".safetensors"};
+constexpr std::string_view kFolderFile = "model_index.json";
 constexpr std::array<std::string_view, 5> kPartialEndings{".part", ".partial", ".downloading",
                                                           ".incomplete", ".crdownload"};
 constexpr std::size_t kNearMax = 3;
@@ -77,11 +78,41 @@ std::optional<ModelFileName> parse_file_name(std::string_view name) {
     size -= ending.size();
     break;
   }
-  if (!std::string_view(folded).substr(0, size).ends_with(kEnding)) return std::nullopt;
-  size -= kEnding.size();
+  const auto whole = std::string_view(folded).substr(0, size);
+  if (name == kFolderFile) {
+    out.stem = "model";
+    return out;
+  }
+  const auto* const ending =
+      std::ranges::find_if(kEndings, [&](const auto& known) { return whole.ends_with(known); });
+  if (ending == kEndings.end()) return std::nullopt;
+  size -= ending->size();
   if (size == 0) return std::nullopt;
   out.stem = name.substr(0, size);
   take_shard(out);
+  return out;
+}
+
+std::optional<ModelFileName> parse_file_path(std::string_view path) {
+  const auto cut_last = [](std::string_view& rest) {
+    const auto at = rest.find_last_of('/');
+    const auto last = rest.substr(at == std::string_view::npos ? 0 : at + 1);
+    rest = at == std::string_view::npos ? std::string_view{} : rest.substr(0, at);
+    return last;
+  };
+  auto rest = path;
+  const auto name = cut_last(rest);
+  auto out = parse_file_name(name);
+  if (!out || name != kFolderFile) return out;
+  auto folder = cut_last(rest);
+  if (auto above = rest; cut_last(above) == "snapshots") {
+    const auto hub = cut_last(above);
+    if (const auto at = hub.find_last_of('-'); hub.starts_with("models--") && at + 1 < hub.size()) {
+      const auto mark = hub.rfind("--");
+      folder = hub.substr(mark + 2);
+    }
+  }
+  if (!folder.empty()) out->stem = folder;
   return out;
 }
 

@@ -14,14 +14,19 @@ inline constexpr std::size_t kIdBytesMax = 160;
 
 // A file name, taken apart: "tiny-00002-of-00003.gguf.part" is shard 2 of 3 of "tiny", unfinished.
 struct ModelFileName {
-  std::string stem{};             // without .gguf, shard and partial suffixes
+  std::string stem{};             // without .gguf or .safetensors, shard and partial suffixes
   std::uint32_t shard = 0;        // 1 is the first; 0: not a shard
   std::uint32_t shard_count = 0;  // 0: not a shard
   bool partial = false;           // .part, .partial, .downloading, .incomplete, .crdownload
 };
 
-// Nothing when it is no name of a GGUF file. Letters count without case.
+// Nothing when it is no name of a GGUF or safetensors file, nor model_index.json. Letters count
+// without case.
 std::optional<ModelFileName> parse_file_name(std::string_view name);
+
+// The same for a whole path: what stands for a diffusers folder is called as the folder, or, in a
+// hub's cache (models--WHO--WHAT/snapshots/HASH), as the model.
+std::optional<ModelFileName> parse_file_path(std::string_view path);
 
 // The name of shard `shard` of the same model.
 std::string shard_file_name(const ModelFileName& name, std::uint32_t shard);

@@ -128,6 +128,41 @@ bool is_lasting(ErrorCode code) {
   return std::ranges::contains(kLasting, code);
 }
 
+// The type of a GGUF file that holds the transformer of a picture model, and what it holds.
+void take_picture(FileReading& reading, const gguf::ModelFacts& facts) {
+  const auto family = picture_family(facts.architecture);
+  if (family.empty()) return;
+  PictureFacts out;
+  out.parts.push_back({.role = family.starts_with("sd") && family != "sd3" ? "unet" : "transformer",
+                       .elements = facts.parameters,
+                       .file_bytes = facts.weight_bytes});
+  reading.problem = missing_parts(family, out);
+  reading.picture = std::move(out);
+}
+
+Json give(const PictureFacts& facts) {
+  Json::Array parts;
+  for (const auto& part : facts.parts)
+    parts.emplace_back(Json::Array{part.role, part.elements, part.file_bytes});
+  return Json::Object{{"side", facts.side}, {"parts", std::move(parts)}};
+}
+
+bool take(const Json& json, std::optional<PictureFacts>& out) {
+  const Json* side = json.find("side");
+  const Json* parts = json.find("parts");
+  if (!side || !side->as_int() || !parts || !parts->as_array()) return false;
+  auto& facts = out.emplace();
+  facts.side = *side->as_int();
+  for (const Json& entry : *parts->as_array()) {
+    const auto* part = entry.as_array();
+    auto& into = facts.parts.emplace_back();
+    if (!part || part->size() != 3 || !take((*part)[0], into.role) ||
+        !take((*part)[1], into.elements) || !take((*part)[2], into.file_bytes))
+      return false;
+  }
+  return true;
+}
+
 Result<FileReading> read_header(const std::filesystem::path& path) {
   const gguf::Limits limits;
   TRY_ASSIGN(const auto file, platform::MappedFile::open(path, limits.header_bytes_max));
@@ -149,12 +184,16 @@ Result<FileReading> reading_of(std::span<const std::byte> bytes, std::uint64_t f
   facts.architecture = printable(facts.architecture, kWordBytesMax);
   facts.quantization = printable(facts.quantization, kWordBytesMax);
   facts.tokenizer = printable(facts.tokenizer, kWordBytesMax);
+  take_picture(out, facts);
   facts.chat_template =
       facts.chat_template.size() > kTemplateBytesMax ? "" : valid_utf8(facts.chat_template);
   return out;
 }
 
 Result<FileReading> read_model_file(const std::filesystem::path& path) {
+  const auto name = path.filename().native();
+  if (name == kModelIndex) return read_diffusers_folder(path);
+  if (lower(name).ends_with(".safetensors")) return read_safetensors_file(path);
   auto reading = read_header(path);
   if (reading) return reading;
   if (reading.error().code == ErrorCode::not_found) return fail(std::move(reading).error());
@@ -172,6 +211,7 @@ std::string encode_reading(const FileReading& reading) {
   out.emplace_back("problem", Json(reading.problem));
   out.emplace_back("type", Json(reading.type));
   out.emplace_back("facts", Json(std::move(facts)));
+  if (reading.picture) out.emplace_back("picture", give(*reading.picture));
   return protocol::print_json(Json(std::move(out)));
 }
 
@@ -189,6 +229,7 @@ Result<FileReading> decode_reading(std::string_view json) {
   if (whole)
     each_fact(out.facts,
               [&](std::string_view name, auto& value) { take_member(*facts, name, value, whole); });
+  if (const Json* picture = object.find("picture")) whole = whole && take(*picture, out.picture);
   if (!whole) return fail(ErrorCode::malformed, "the kept reading of a model file is not whole");
   return out;
 }

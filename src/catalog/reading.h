@@ -2,21 +2,24 @@
 // (storage/models_repository.h). Any thread.
 //
 // The JSON: {"version": kReadingVersion, "problem": text, "type": general.type,
-// "facts": {every field of gguf::ModelFacts by its name}}.
+// "facts": {every field of gguf::ModelFacts by its name},
+// "picture": {"side": int, "parts": [[role, elements, bytes]]} (pictures only)}.
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 
 #include "base/error.h"
+#include "catalog/pictures.h"
 #include "gguf/facts.h"
 
 namespace ingle::catalog {
 
 // Rises when the same file would be read differently: kept readings of other versions are dropped.
-inline constexpr int kReadingVersion = 2;
+inline constexpr int kReadingVersion = 3;
 
 // Longer chat templates are left out of the facts (a template of 1 MiB is no template).
 inline constexpr std::size_t kTemplateBytesMax = 1 << 20;
@@ -26,6 +29,8 @@ struct FileReading {
   std::string type{};     // general.type, such as "model" or "adapter"; empty: not said
   bool lasting = true;    // false: the problem may go away with the file unchanged (permission)
   gguf::ModelFacts facts{};
+  // Of models that draw pictures; their `facts` have architecture (the family), type and sizes.
+  std::optional<PictureFacts> picture{};
 };
 
 // Reads the header in the first bytes of a file. Texts as below. Errors: those of gguf::parse and
@@ -33,7 +38,8 @@ struct FileReading {
 base::Result<FileReading> reading_of(std::span<const std::byte> bytes,
                                      std::uint64_t file_size_bytes);
 
-// Reads the header of a file. Blocking. Texts come out as valid UTF-8, bounded.
+// Reads the header of a file, by its name: GGUF, safetensors, or a diffusers folder's
+// model_index.json. Blocking. Texts come out as valid UTF-8, bounded.
 // Errors: not_found only (it has gone); everything else is a `problem`.
 base::Result<FileReading> read_model_file(const std::filesystem::path& path);
 

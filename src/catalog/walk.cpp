@@ -11,6 +11,7 @@ namespace ingle::catalog {
 namespace {
 
 constexpr std::size_t kNameShownMax = 128;
+constexpr std::string_view kFolderFile = "model_index.json";
 
 bool is_hidden(std::string_view name) { return name.starts_with('.'); }
 
@@ -45,6 +46,12 @@ void Walk::step(const platform::Files& files) {
   entries_left_ -= std::min(entries_left_, entries->size());
   std::set<std::string> names;
   for (const auto& entry : *entries) names.insert(entry.path.filename().native());
+  // A diffusers folder is one model: what lies in it and below are its parts.
+  if (names.contains(std::string(kFolderFile))) {
+    std::erase_if(*entries, [](const auto& entry) {
+      return entry.is_folder || entry.path.filename().native() != kFolderFile;
+    });
+  }
   std::vector<Folder> below;
   for (auto& entry : *entries) {
     const std::string name = entry.path.filename().native();

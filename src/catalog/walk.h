@@ -1,7 +1,7 @@
-// Walk: looks for GGUF files in folders and below, one folder a step, so that no step holds a lane
-// for long. Bounded in entries and depth; a folder or file that is reachable twice (links) counts
-// once. Hidden files and folders are passed over, but for the folders that programs keep models in
-// (kHiddenFolders). One thread at a time; blocking.
+// Walk: looks for model files (GGUF, safetensors, diffusers folders) in folders and below, one
+// folder a step, so that no step holds a lane for long. Bounded in entries and depth; a folder or
+// file that is reachable twice (links) counts once. Hidden files and folders are passed over, but
+// for the folders that programs keep models in (kHiddenFolders). One thread at a time; blocking.
 #pragma once
 
 #include <array>
