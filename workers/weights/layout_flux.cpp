@@ -110,9 +110,9 @@ Json::Object shared_config(const NamedWeights& weights, const Sizes& sizes, std:
 
 Config flux1_config(const NamedWeights& weights) {
   const auto sizes = sizes_of(weights);
-  // Published: 16, 56, 56 of 128.
-  const auto first = sizes.head == 128 ? 16 : sizes.head / 3;
-  const auto other = (sizes.head - first) / 2;
+  // Published: 16, 56, 56 of 128. Pairs of channels are turned, so that each is even.
+  const auto other = sizes.head == 128 ? 56 : (sizes.head / 3 + 1) / 2 * 2;
+  const auto first = sizes.head - 2 * other;
   auto members = shared_config(weights, sizes, "FluxTransformer2DModel");
   members.emplace_back("pooled_projection_dim",
                        axis_of(weights, "time_text_embed.text_embedder.linear_1.weight", 1));

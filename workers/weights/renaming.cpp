@@ -63,6 +63,12 @@ std::unexpected<base::Error> uncuttable(std::string_view name, const tensor::Sha
                   gguf::escaped(name), shape.text()));
 }
 
+// Single numbers beside a weight: its scale, and that of what goes in.
+bool scale(std::string_view name) {
+  return name.ends_with(".scale_weight") || name.ends_with(".weight_scale") ||
+         name.ends_with(".scale_input") || name.ends_with(".input_scale");
+}
+
 // The number that a weight of an fp8 checkpoint is multiplied with; empty when there is none.
 std::string scale_of(const NamedWeights& source, std::string_view name) {
   constexpr std::string_view kWeight = ".weight";
@@ -156,7 +162,7 @@ base::Result<std::unique_ptr<NamedWeights>> rename(const SharedWeights& source,
                                                    const RenamingOptions& options) {
   Renaming out(source);
   for (const auto& name : source->names()) {
-    if (!name.starts_with(prefix)) continue;
+    if (!name.starts_with(prefix) || scale(name)) continue;
     auto inner = std::optional(name.substr(prefix.size()));
     if (options.first) inner = options.first(*inner);
     if (!inner) continue;

@@ -1,0 +1,584 @@
+// Goal: a model in its original layout gives the very tensors that diffusers' copy of it has, with
+// a configuration that says the same. Method: golden models are written in the original layout by
+// the code below, which goes the other way round, name by name; then all tensors are compared.
+#include "weights/layouts.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <functional>
+
+#include "testing/temp_folder.h"
+#include "weights/single_file.h"
+#include "weights/written_model.h"
+
+namespace ingle::weights {
+namespace {
+
+namespace fs = std::filesystem;
+const fs::path kGolden = INGLE_GOLDEN;
+
+void replace(std::string& text, std::string_view from, std::string_view to) {
+  if (const auto at = text.find(from); at != std::string::npos) text.replace(at, from.size(), to);
+}
+bool take(std::string& text, std::string_view start) {
+  if (!text.starts_with(start)) return false;
+  text.erase(0, start.size());
+  return true;
+}
+// "3.rest": 3, with the rest left.
+int take_number(std::string& text) {
+  int out = 0;
+  int used = 0;
+  EXPECT_EQ(std::sscanf(text.c_str(), "%d.%n", &out, &used), 1) << text;
+  text.erase(0, static_cast<std::size_t>(used));
+  return out;
+}
+
+WrittenTensor stacked(const WrittenModel::Tensors& tensors, const std::vector<std::string>& names) {
+  WrittenTensor out = tensors.at(names.front());
+  for (std::size_t i = 1; i < names.size(); ++i) {
+    const auto& more = tensors.at(names[i]);
+    out.shape[0] += more.shape[0];
+    out.data.insert(out.data.end(), more.data.begin(), more.data.end());
+  }
+  return out;
+}
+
+WrittenTensor halves_swapped(WrittenTensor tensor) {
+  std::ranges::rotate(tensor.data,
+                      tensor.data.begin() + static_cast<std::ptrdiff_t>(tensor.data.size() / 2));
+  return tensor;
+}
+
+// --- Latent diffusion ---------------------------------------------------------------------------
+
+std::string ldm_resnet(std::string inner) {
+  replace(inner, "norm1", "in_layers.0");
+  replace(inner, "conv1", "in_layers.2");
+  replace(inner, "time_emb_proj", "emb_layers.1");
+  replace(inner, "norm2", "out_layers.0");
+  replace(inner, "conv2", "out_layers.3");
+  replace(inner, "conv_shortcut", "skip_connection");
+  return inner;
+}
+
+std::string ldm_unet(std::string name, int layers, bool attends(int)) {
+  const auto block = [](std::string_view side, int number, int inside, const std::string& rest) {
+    return std::format("{}_blocks.{}.{}.{}", side, number, inside, rest);
+  };
+  if (take(name, "down_blocks.")) {
+    const int level = take_number(name);
+    const int first = 1 + level * (layers + 1);
+    if (take(name, "resnets.")) {
+      const int at = take_number(name);
+      return block("input", first + at, 0, ldm_resnet(name));
+    }
+    if (take(name, "attentions.")) {
+      const int at = take_number(name);
+      return block("input", first + at, 1, name);
+    }
+    take(name, "downsamplers.0.conv.");
+    return block("input", first + layers, 0, "op." + name);
+  }
+  if (take(name, "up_blocks.")) {
+    const int level = take_number(name);
+    const int first = level * (layers + 1);
+    if (take(name, "resnets.")) {
+      const int at = take_number(name);
+      return block("output", first + at, 0, ldm_resnet(name));
+    }
+    if (take(name, "attentions.")) {
+      const int at = take_number(name);
+      return block("output", first + at, 1, name);
+    }
+    take(name, "upsamplers.0.");
+    return block("output", first + layers, attends(level) ? 2 : 1, name);
+  }
+  if (take(name, "mid_block.attentions.0.")) return "middle_block.1." + name;
+  if (take(name, "mid_block.resnets.")) {
+    const int at = take_number(name);
+    return std::format("middle_block.{}.{}", at * 2, ldm_resnet(name));
+  }
+  replace(name, "time_embedding.linear_1", "time_embed.0");
+  replace(name, "time_embedding.linear_2", "time_embed.2");
+  replace(name, "add_embedding.linear_1", "label_emb.0.0");
+  replace(name, "add_embedding.linear_2", "label_emb.0.2");
+  replace(name, "conv_in", "input_blocks.0.0");
+  replace(name, "conv_norm_out", "out.0");
+  replace(name, "conv_out", "out.2");
+  return name;
+}
+
+std::string ldm_vae(std::string name, int levels) {
+  replace(name, "conv_norm_out", "norm_out");
+  replace(name, "mid_block.resnets.0", "mid.block_1");
+  replace(name, "mid_block.resnets.1", "mid.block_2");
+  replace(name, "mid_block.attentions.0.group_norm", "mid.attn_1.norm");
+  replace(name, "mid_block.attentions.0.to_out.0", "mid.attn_1.proj_out");
+  replace(name, "mid_block.attentions.0.to_", "mid.attn_1.");
+  replace(name, "down_blocks", "down");
+  replace(name, "downsamplers.0", "downsample");
+  replace(name, "upsamplers.0", "upsample");
+  replace(name, "resnets", "block");
+  replace(name, "conv_shortcut", "nin_shortcut");
+  if (take(name, "decoder.up_blocks.")) {
+    const int level = take_number(name);
+    return std::format("decoder.up.{}.{}", levels - 1 - level, name);
+  }
+  return name;
+}
+
+void add_ldm_vae(const WrittenModel& model, const std::string& prefix, int levels,
+                 WrittenModel& out) {
+  for (auto [name, tensor] : model.list()) {
+    // Attention was a convolution.
+    if (name.contains("attentions.0.to_") && tensor.shape.rank() == 2)
+      tensor.shape = {tensor.shape[0], tensor.shape[1], 1, 1};
+    out.tensors[prefix + ldm_vae(name, levels)] = tensor;
+  }
+}
+
+void add_open_clip(const WrittenModel& model, const std::string& prefix, WrittenModel& out) {
+  const auto& in = model.tensors;
+  for (auto [name, tensor] : model.list()) {
+    if (name == "text_projection.weight") {
+      WrittenTensor turned{{tensor.shape[1], tensor.shape[0]}, tensor.data};
+      for (std::int64_t row = 0; row < tensor.shape[0]; ++row)
+        for (std::int64_t column = 0; column < tensor.shape[1]; ++column)
+          turned.data[static_cast<std::size_t>(column * tensor.shape[0] + row)] =
+              tensor.data[static_cast<std::size_t>(row * tensor.shape[1] + column)];
+      out.tensors[prefix + "text_projection"] = turned;
+      continue;
+    }
+    if (name.contains(".k_proj.") || name.contains(".v_proj.")) continue;
+    if (const auto at = name.find("q_proj."); at != std::string::npos) {
+      auto key = name;
+      auto value = name;
+      key[at] = 'k';
+      value[at] = 'v';
+      tensor = stacked(in, {name, key, value});
+      replace(name, "q_proj.", "in_proj_");
+    }
+    replace(name, "text_model.embeddings.position_embedding.weight", "positional_embedding");
+    replace(name, "text_model.embeddings.token_embedding", "token_embedding");
+    replace(name, "text_model.final_layer_norm", "ln_final");
+    replace(name, "text_model.encoder.layers", "transformer.resblocks");
+    replace(name, "layer_norm", "ln_");
+    replace(name, "mlp.fc1", "mlp.c_fc");
+    replace(name, "mlp.fc2", "mlp.c_proj");
+    replace(name, "self_attn", "attn");
+    out.tensors[prefix + name] = tensor;
+  }
+}
+
+// --- Transformers -------------------------------------------------------------------------------
+
+// What FLUX.1 and FLUX.2 have in common; the name is written to `out` when it was of that kind.
+bool add_flux_shared(const WrittenModel::Tensors& in, std::string name, const std::string& prefix,
+                     WrittenModel& out) {
+  const auto& tensor = in.at(name);
+  const auto put = [&](std::string to, WrittenTensor what) {
+    out.tensors[prefix + to] = std::move(what);
+    return true;
+  };
+  if (name.starts_with("norm_out.linear.")) {
+    replace(name, "norm_out.linear", "final_layer.adaLN_modulation.1");
+    return put(name, halves_swapped(tensor));
+  }
+  if (take(name, "proj_out.")) return put("final_layer.linear." + name, tensor);
+  if (take(name, "x_embedder.")) return put("img_in." + name, tensor);
+  if (take(name, "context_embedder.")) return put("txt_in." + name, tensor);
+  if (take(name, "transformer_blocks.")) {
+    const auto number = std::to_string(take_number(name));
+    const auto from = "transformer_blocks." + number + ".attn.";
+    const auto to = "double_blocks." + number;
+    if (!take(name, "attn.")) return false;
+    if (take(name, "to_q.") || take(name, "add_q_proj.")) {
+      if (in.contains(from + "to_q." + name))
+        put(to + ".img_attn.qkv." + name,
+            stacked(in, {from + "to_q." + name, from + "to_k." + name, from + "to_v." + name}));
+      return put(to + ".txt_attn.qkv." + name,
+                 stacked(in, {from + "add_q_proj." + name, from + "add_k_proj." + name,
+                              from + "add_v_proj." + name}));
+    }
+    if (take(name, "to_out.0.")) return put(to + ".img_attn.proj." + name, tensor);
+    if (take(name, "to_add_out.")) return put(to + ".txt_attn.proj." + name, tensor);
+    if (name == "norm_q.weight") return put(to + ".img_attn.norm.query_norm.scale", tensor);
+    if (name == "norm_k.weight") return put(to + ".img_attn.norm.key_norm.scale", tensor);
+    if (name == "norm_added_q.weight") return put(to + ".txt_attn.norm.query_norm.scale", tensor);
+    if (name == "norm_added_k.weight") return put(to + ".txt_attn.norm.key_norm.scale", tensor);
+    return true;  // to_k and the like went with to_q
+  }
+  return false;
+}
+
+void add_flux1(const WrittenModel& model, const std::string& prefix, WrittenModel& out) {
+  for (auto [name, tensor] : model.list()) {
+    if (add_flux_shared(model.tensors, name, prefix, out)) continue;
+    if (take(name, "single_transformer_blocks.")) {
+      const auto number = std::to_string(take_number(name));
+      const auto from = "single_transformer_blocks." + number + ".";
+      const auto to = prefix + "single_blocks." + number + ".";
+      if (take(name, "attn.to_q."))
+        out.tensors[to + "linear1." + name] =
+            stacked(model.tensors, {from + "attn.to_q." + name, from + "attn.to_k." + name,
+                                    from + "attn.to_v." + name, from + "proj_mlp." + name});
+      else if (take(name, "norm.linear."))
+        out.tensors[to + "modulation.lin." + name] = tensor;
+      else if (take(name, "proj_out."))
+        out.tensors[to + "linear2." + name] = tensor;
+      else if (name == "attn.norm_q.weight")
+        out.tensors[to + "norm.query_norm.scale"] = tensor;
+      else if (name == "attn.norm_k.weight")
+        out.tensors[to + "norm.key_norm.scale"] = tensor;
+      continue;
+    }
+    replace(name, "time_text_embed.timestep_embedder.linear_1", "time_in.in_layer");
+    replace(name, "time_text_embed.timestep_embedder.linear_2", "time_in.out_layer");
+    replace(name, "time_text_embed.text_embedder.linear_1", "vector_in.in_layer");
+    replace(name, "time_text_embed.text_embedder.linear_2", "vector_in.out_layer");
+    replace(name, "time_text_embed.guidance_embedder.linear_1", "guidance_in.in_layer");
+    replace(name, "time_text_embed.guidance_embedder.linear_2", "guidance_in.out_layer");
+    replace(name, "transformer_blocks", "double_blocks");
+    replace(name, "norm1_context.linear", "txt_mod.lin");
+    replace(name, "norm1.linear", "img_mod.lin");
+    replace(name, "ff_context.net.0.proj", "txt_mlp.0");
+    replace(name, "ff_context.net.2", "txt_mlp.2");
+    replace(name, "ff.net.0.proj", "img_mlp.0");
+    replace(name, "ff.net.2", "img_mlp.2");
+    out.tensors[prefix + name] = tensor;
+  }
+}
+
+void add_flux2(const WrittenModel& model, const std::string& prefix, WrittenModel& out) {
+  for (auto [name, tensor] : model.list()) {
+    if (add_flux_shared(model.tensors, name, prefix, out)) continue;
+    replace(name, "single_transformer_blocks", "single_blocks");
+    replace(name, "attn.to_qkv_mlp_proj", "linear1");
+    replace(name, "attn.to_out", "linear2");
+    replace(name, "attn.norm_q.weight", "norm.query_norm.scale");
+    replace(name, "attn.norm_k.weight", "norm.key_norm.scale");
+    replace(name, "time_guidance_embed.timestep_embedder.linear_1", "time_in.in_layer");
+    replace(name, "time_guidance_embed.timestep_embedder.linear_2", "time_in.out_layer");
+    replace(name, "time_guidance_embed.guidance_embedder.linear_1", "guidance_in.in_layer");
+    replace(name, "time_guidance_embed.guidance_embedder.linear_2", "guidance_in.out_layer");
+    replace(name, "transformer_blocks", "double_blocks");
+    replace(name, "ff_context.linear_in", "txt_mlp.0");
+    replace(name, "ff_context.linear_out", "txt_mlp.2");
+    replace(name, "ff.linear_in", "img_mlp.0");
+    replace(name, "ff.linear_out", "img_mlp.2");
+    replace(name, "_img.linear", "_img.lin");
+    replace(name, "_txt.linear", "_txt.lin");
+    replace(name, "single_stream_modulation.linear", "single_stream_modulation.lin");
+    out.tensors[prefix + name] = tensor;
+  }
+}
+
+void add_z_image(const WrittenModel& model, const std::string& prefix, WrittenModel& out) {
+  for (auto [name, tensor] : model.list()) {
+    if (name.contains("attention.to_k") || name.contains("attention.to_v")) continue;
+    if (const auto at = name.find("to_q."); at != std::string::npos) {
+      auto key = name;
+      auto value = name;
+      key[at + 3] = 'k';
+      value[at + 3] = 'v';
+      tensor = stacked(model.tensors, {name, key, value});
+      replace(name, "to_q.", "qkv.");
+    }
+    replace(name, "to_out.0", "out");
+    replace(name, "norm_q", "q_norm");
+    replace(name, "norm_k", "k_norm");
+    replace(name, "all_x_embedder.2-1", "x_embedder");
+    replace(name, "all_final_layer.2-1", "final_layer");
+    out.tensors[prefix + name] = tensor;
+  }
+}
+
+// --- The tests ----------------------------------------------------------------------------------
+
+class Layouts : public ::testing::Test {
+ protected:
+  ModelFiles opened(const WrittenModel& model, std::string_view name = "model.safetensors") {
+    model.write(folder_ / name);
+    auto out = open_single_file(folder_ / name);
+    EXPECT_TRUE(out.has_value()) << (out ? "" : out.error().text());
+    return out ? *std::move(out) : ModelFiles{};
+  }
+  testing::TempFolder folder_;
+};
+
+void expect_same(const ModelFiles& files, std::string_view role, const WrittenModel& expected) {
+  const auto part = files.part(role);
+  ASSERT_TRUE(part.has_value()) << part.error().text();
+  const auto& weights = *(*part)->weights;
+  for (const auto& [name, tensor] : expected.tensors) {
+    const auto info = weights.find(name);
+    ASSERT_TRUE(info.has_value()) << name;
+    ASSERT_EQ(info->shape, tensor.shape) << name;
+    std::vector<float> data(tensor.data.size());
+    ASSERT_TRUE(weights.read(name, 0, tensor.shape[0], data).has_value()) << name;
+    ASSERT_EQ(data, tensor.data) << name;
+    if (tensor.shape[0] < 2) continue;
+    // Some rows of it, over the seams.
+    const auto width = data.size() / static_cast<std::size_t>(tensor.shape[0]);
+    std::vector<float> rows(data.size() - width);
+    ASSERT_TRUE(weights.read(name, 1, tensor.shape[0], rows).has_value()) << name;
+    ASSERT_TRUE(std::ranges::equal(rows, std::span(tensor.data).subspan(width))) << name;
+  }
+}
+
+// The keys that shapes tell.
+void expect_same_config(const ModelFiles& files, std::string_view role, std::string_view golden,
+                        std::initializer_list<std::string_view> keys) {
+  const auto expected = Config::load(kGolden / golden / "config.json").value();
+  const auto& config = (*files.part(role))->config;
+  for (const auto key : keys) {
+    EXPECT_EQ(config.integers(key), expected.integers(key)) << key;
+    EXPECT_EQ(config.texts(key), expected.texts(key)) << key;
+    EXPECT_EQ(config.flag(key, false), expected.flag(key, false)) << key;
+    EXPECT_DOUBLE_EQ(config.number(key, 0), expected.number(key, 0)) << key;
+  }
+}
+
+TEST_F(Layouts, StableDiffusion1) {
+  const auto unet = WrittenModel::of(kGolden / "unet_sd15/model.safetensors");
+  const auto vae = WrittenModel::of(kGolden / "vae_sd/model.safetensors");
+  const auto clip = WrittenModel::of(kGolden / "clip_text_l/model.safetensors");
+  WrittenModel all;
+  for (const auto& [name, tensor] : unet.tensors)
+    all.tensors["model.diffusion_model." + ldm_unet(name, 2, [](int level) { return level > 0; })] =
+        tensor;
+  add_ldm_vae(vae, "first_stage_model.", 4, all);
+  for (const auto& [name, tensor] : clip.tensors)
+    all.tensors["cond_stage_model.transformer." + name] = tensor;
+  all.tensors["cond_stage_model.transformer.text_model.embeddings.position_ids"] = {{1, 2}, {0, 1}};
+  all.tensors["model_ema.decay"] = {{}, {1}};
+
+  const auto files = opened(all);
+  EXPECT_EQ(files.pipeline, "StableDiffusionPipeline");
+  expect_same(files, "unet", unet);
+  expect_same(files, "vae", vae);
+  expect_same(files, "text_encoder", clip);
+  expect_same_config(files, "unet", "unet_sd15",
+                     {"in_channels", "out_channels", "block_out_channels", "layers_per_block",
+                      "cross_attention_dim", "down_block_types", "up_block_types",
+                      "transformer_layers_per_block", "use_linear_projection"});
+  expect_same_config(
+      files, "vae", "vae_sd",
+      {"in_channels", "out_channels", "latent_channels", "block_out_channels", "layers_per_block",
+       "use_quant_conv", "use_post_quant_conv", "scaling_factor"});
+  expect_same_config(files, "text_encoder", "clip_text_l",
+                     {"vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers",
+                      "max_position_embeddings", "hidden_act"});
+  EXPECT_EQ((*files.part("scheduler"))->config.text("prediction_type"), "epsilon");
+}
+
+TEST_F(Layouts, StableDiffusion2PredictsV) {
+  auto unet = WrittenModel::of(kGolden / "unet_sdxl/model.safetensors");
+  std::erase_if(unet.tensors, [](const auto& entry) { return entry.first.contains("add_emb"); });
+  const auto clip = WrittenModel::of(kGolden / "clip_text_g_proj/model.safetensors");
+  WrittenModel all;
+  for (auto [name, tensor] : unet.list()) {
+    if (name.contains("attn2.to_k.") || name.contains("attn2.to_v.")) {
+      const auto rows = static_cast<std::size_t>(tensor.shape[0]);
+      tensor = {{tensor.shape[0], 1024}, std::vector<float>(rows * 1024)};
+    }
+    all.tensors["model.diffusion_model." + ldm_unet(name, 1, [](int level) { return level < 2; })] =
+        tensor;
+  }
+  add_open_clip(clip, "cond_stage_model.model.", all);
+  const auto predicts = [&](std::string_view name) {
+    return (*opened(all, name).part("scheduler"))->config.text("prediction_type");
+  };
+  EXPECT_EQ(predicts("v2-1_768-ema-pruned.safetensors"), "v_prediction");
+  EXPECT_EQ(predicts("v2-1_512-ema-pruned.safetensors"), "epsilon");
+  EXPECT_EQ(predicts("SD2-Base.safetensors"), "epsilon");
+  const auto files = opened(all);
+  EXPECT_EQ((*files.part("text_encoder"))->kind, "CLIPTextModel");
+  EXPECT_EQ((*files.part("text_encoder"))->config.integer("num_hidden_layers", 0), 2);
+}
+
+TEST_F(Layouts, StableDiffusionXl) {
+  const auto unet = WrittenModel::of(kGolden / "unet_sdxl/model.safetensors");
+  const auto vae = WrittenModel::of(kGolden / "vae_sd/model.safetensors");
+  const auto clip = WrittenModel::of(kGolden / "clip_text_l/model.safetensors");
+  const auto clip_g = WrittenModel::of(kGolden / "clip_text_g_proj/model.safetensors");
+  WrittenModel all;
+  for (const auto& [name, tensor] : unet.tensors)
+    all.tensors["model.diffusion_model." + ldm_unet(name, 1, [](int level) { return level < 2; })] =
+        tensor;
+  add_ldm_vae(vae, "first_stage_model.", 4, all);
+  for (const auto& [name, tensor] : clip.tensors)
+    all.tensors["conditioner.embedders.0.transformer." + name] = tensor;
+  add_open_clip(clip_g, "conditioner.embedders.1.model.", all);
+
+  const auto files = opened(all);
+  EXPECT_EQ(files.pipeline, "StableDiffusionXLPipeline");
+  expect_same(files, "unet", unet);
+  expect_same(files, "vae", vae);
+  expect_same(files, "text_encoder", clip);
+  expect_same(files, "text_encoder_2", clip_g);
+  EXPECT_EQ((*files.part("text_encoder_2"))->kind, "CLIPTextModelWithProjection");
+  EXPECT_DOUBLE_EQ((*files.part("vae"))->config.number("scaling_factor", 0), 0.13025);
+  expect_same_config(
+      files, "unet", "unet_sdxl",
+      {"block_out_channels", "layers_per_block", "cross_attention_dim", "down_block_types",
+       "up_block_types", "transformer_layers_per_block", "use_linear_projection",
+       "addition_embed_type", "projection_class_embeddings_input_dim"});
+  expect_same_config(
+      files, "text_encoder_2", "clip_text_g_proj",
+      {"vocab_size", "hidden_size", "intermediate_size", "projection_dim", "num_hidden_layers"});
+}
+
+TEST_F(Layouts, Flux1) {
+  for (const auto* golden : {"flux_dev", "flux_schnell"})
+    for (const std::string prefix : {"", "model.diffusion_model."}) {
+      SCOPED_TRACE(golden + prefix);
+      const auto model = WrittenModel::of(kGolden / golden / "model.safetensors");
+      WrittenModel original;
+      add_flux1(model, prefix, original);
+      EXPECT_LT(original.tensors.size(), model.tensors.size());
+      const auto files = opened(original);
+      EXPECT_EQ(files.pipeline, "FluxPipeline");
+      expect_same(files, "transformer", model);
+      expect_same_config(files, "transformer", golden,
+                         {"attention_head_dim", "axes_dims_rope", "guidance_embeds", "in_channels",
+                          "joint_attention_dim", "num_attention_heads", "num_layers",
+                          "num_single_layers", "patch_size", "pooled_projection_dim"});
+      EXPECT_EQ((*files.part("scheduler"))->config.flag("use_dynamic_shifting", false),
+                std::string_view(golden) == "flux_dev");
+    }
+}
+
+TEST_F(Layouts, Flux2) {
+  for (const auto* golden : {"flux2_klein", "flux2_dev"}) {
+    SCOPED_TRACE(golden);
+    const auto model = WrittenModel::of(kGolden / golden / "model.safetensors");
+    WrittenModel original;
+    add_flux2(model, "", original);
+    const auto files = opened(original);
+    EXPECT_EQ(files.pipeline,
+              std::string_view(golden) == "flux2_dev" ? "Flux2Pipeline" : "Flux2KleinPipeline");
+    expect_same(files, "transformer", model);
+    expect_same_config(
+        files, "transformer", golden,
+        {"attention_head_dim", "guidance_embeds", "in_channels", "joint_attention_dim",
+         "num_attention_heads", "num_layers", "num_single_layers", "mlp_ratio", "rope_theta",
+         "timestep_guidance_channels"});
+  }
+}
+
+TEST_F(Layouts, ZImage) {
+  const auto model = WrittenModel::of(kGolden / "z_image/model.safetensors");
+  WrittenModel original;
+  add_z_image(model, "model.diffusion_model.", original);
+  const auto files = opened(original);
+  EXPECT_EQ(files.pipeline, "ZImagePipeline");
+  expect_same(files, "transformer", model);
+  expect_same_config(files, "transformer", "z_image",
+                     {"all_patch_size", "all_f_patch_size", "axes_dims", "cap_feat_dim", "dim",
+                      "in_channels", "n_heads", "n_kv_heads", "n_layers", "n_refiner_layers",
+                      "norm_eps", "rope_theta", "t_scale", "qk_norm"});
+}
+
+TEST_F(Layouts, DecodersOfFlux) {
+  const auto vae = WrittenModel::of(kGolden / "vae_flux/model.safetensors");
+  WrittenModel original;
+  add_ldm_vae(vae, "", 3, original);
+  const auto files = opened(original);
+  EXPECT_EQ(files.pipeline, "");
+  expect_same(files, "vae", vae);
+  expect_same_config(files, "vae", "vae_flux",
+                     {"latent_channels", "block_out_channels", "layers_per_block", "scaling_factor",
+                      "shift_factor", "use_quant_conv", "use_post_quant_conv"});
+
+  const auto vae2 = WrittenModel::of(kGolden / "flux2_vae/model.safetensors");
+  WrittenModel original2;
+  add_ldm_vae(vae2, "", 3, original2);
+  for (const std::string name : {"weight", "bias"}) {
+    original2.tensors["encoder.quant_conv." + name] = vae2.tensors.at("quant_conv." + name);
+    original2.tensors["decoder.post_quant_conv." + name] =
+        vae2.tensors.at("post_quant_conv." + name);
+    original2.tensors.erase("quant_conv." + name);
+    original2.tensors.erase("post_quant_conv." + name);
+  }
+  const auto files2 = opened(original2);
+  expect_same(files2, "vae", vae2);
+  EXPECT_EQ((*files2.part("vae"))->kind, "AutoencoderKLFlux2");
+  expect_same_config(
+      files2, "vae", "flux2_vae",
+      {"latent_channels", "block_out_channels", "batch_norm_eps", "patch_size", "use_quant_conv"});
+}
+
+TEST_F(Layouts, EncodersAlone) {
+  for (const auto& [golden, role, kind] :
+       {std::tuple{"t5_encoder", "text_encoder_2", "T5EncoderModel"},
+        std::tuple{"qwen3_text", "text_encoder", "Qwen3ForCausalLM"}}) {
+    const auto model = WrittenModel::of(kGolden / golden / "model.safetensors");
+    const auto files = opened(model);
+    expect_same(files, role, model);
+    EXPECT_EQ((*files.part(role))->kind, kind);
+  }
+  const auto t5 = opened(WrittenModel::of(kGolden / "t5_encoder/model.safetensors"));
+  expect_same_config(t5, "text_encoder_2", "t5_encoder",
+                     {"vocab_size", "d_model", "d_kv", "d_ff", "num_layers", "num_heads",
+                      "relative_attention_num_buckets", "layer_norm_epsilon"});
+  const auto qwen = opened(WrittenModel::of(kGolden / "qwen3_text/model.safetensors"));
+  expect_same_config(
+      qwen, "text_encoder", "qwen3_text",
+      {"vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
+       "num_key_value_heads", "head_dim", "rope_theta", "rms_norm_eps"});
+}
+
+TEST_F(Layouts, DiffusersNamesWithoutAFolder) {
+  for (const auto& [golden, role] :
+       {std::pair{"unet_sd15", "unet"}, std::pair{"flux_dev", "transformer"},
+        std::pair{"flux2_klein", "transformer"}, std::pair{"z_image", "transformer"},
+        std::pair{"vae_sd", "vae"}}) {
+    SCOPED_TRACE(golden);
+    const auto model = WrittenModel::of(kGolden / golden / "model.safetensors");
+    expect_same(opened(model), role, model);
+    // Beside its config.json it keeps that.
+    const auto beside = open_single_file(kGolden / golden / "model.safetensors");
+    ASSERT_TRUE(beside.has_value());
+    EXPECT_TRUE((*beside->part(role))->config.has("_diffusers_version"));
+  }
+}
+
+TEST_F(Layouts, ScaledEightBitWeights) {
+  auto model = WrittenModel::of(kGolden / "flux_dev/model.safetensors");
+  WrittenModel original;
+  add_flux1(model, "", original);
+  original.tensors["single_blocks.0.linear1.scale_weight"] = {{}, {0.5f}};
+  const auto files = opened(original);
+  const auto name = "single_transformer_blocks.0.attn.to_k.weight";
+  for (auto& value : model.tensors.at(name).data) value *= 0.5f;
+  const auto& weights = *(*files.part("transformer"))->weights;
+  std::vector<float> data(model.tensors.at(name).data.size());
+  ASSERT_TRUE(weights.read(name, 0, model.tensors.at(name).shape[0], data).has_value());
+  EXPECT_EQ(data, model.tensors.at(name).data);
+  EXPECT_FALSE(weights.stored(name));
+  EXPECT_TRUE(weights.stored("single_transformer_blocks.1.attn.to_k.weight"));
+}
+
+TEST_F(Layouts, BrokenOnesSayWhat) {
+  WrittenModel unknown;
+  unknown.tensors["some.weight"] = {{2}, {0, 0}};
+  unknown.write(folder_ / "unknown.safetensors");
+  const auto refused = open_single_file(folder_ / "unknown.safetensors");
+  EXPECT_EQ(refused.error().code, base::ErrorCode::unsupported);
+  EXPECT_TRUE(refused.error().message.contains("some.weight"));
+
+  WrittenModel original;
+  add_flux1(WrittenModel::of(kGolden / "flux_dev/model.safetensors"), "", original);
+  original.tensors["double_blocks.1.img_attn.qkv.bias"] = {{4}, {0, 0, 0, 0}};
+  original.write(folder_ / "broken.safetensors");
+  const auto broken = open_single_file(folder_ / "broken.safetensors");
+  EXPECT_EQ(broken.error().code, base::ErrorCode::model_broken);
+  EXPECT_TRUE(broken.error().message.contains("double_blocks.1.img_attn.qkv.bias"));
+}
+
+}  // namespace
+}  // namespace ingle::weights
