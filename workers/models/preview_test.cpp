@@ -13,7 +13,7 @@
 #include <random>
 
 #include "models/golden_case.h"
-#include "tensor/reference.h"
+#include "tensor/onednn.h"
 
 namespace ingle::models {
 namespace {
@@ -64,7 +64,8 @@ TEST_P(PreviewOfVae, FollowsTheDecodedPicture) {
   const auto weights = local_decoder(golden.folder);
   const auto config = vae_config(golden.config).value();
   const auto scale = LatentScale::create(config, weights).value();
-  const auto executor = tensor::make_reference_executor();
+  const auto executor =
+      tensor::make_onednn_executor({.precision = tensor::Precision::f32, .threads = 1}).value();
   const auto module = executor->open(weights).value();
   const std::atomic<bool> stop = false;
   const auto map = make_preview_map(*module, weights, config, scale, stop);

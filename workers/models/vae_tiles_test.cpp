@@ -12,7 +12,7 @@
 #include <random>
 
 #include "models/golden_case.h"
-#include "tensor/reference.h"
+#include "tensor/onednn.h"
 
 namespace ingle::models {
 namespace {
@@ -110,7 +110,8 @@ class TiledVae : public testing::Test {
 
   GoldenCase golden_;
   VaeConfig config_;
-  std::unique_ptr<tensor::Executor> executor_ = tensor::make_reference_executor();
+  std::unique_ptr<tensor::Executor> executor_ =
+      tensor::make_onednn_executor({.precision = tensor::Precision::f32, .threads = 1}).value();
   std::unique_ptr<tensor::Module> module_;
   std::vector<float> latent_, whole_;
 };
