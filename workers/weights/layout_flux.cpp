@@ -148,13 +148,21 @@ bool has(const SharedWeights& source, std::string_view prefix, std::string_view 
 
 }  // namespace
 
-Found find_flux1(const SharedWeights& source, std::string_view prefix) {
+std::span<const Rule> flux1_rules() {
   static constexpr auto kRules = with_shared(kFlux1Rules);
+  return kRules;
+}
+std::span<const Rule> flux2_rules() {
+  static constexpr auto kRules = with_shared(kFlux2Rules);
+  return kRules;
+}
+
+Found find_flux1(const SharedWeights& source, std::string_view prefix) {
   static constexpr std::array kSame{kKeep};
   RenamingOptions options;
   std::span<const Rule> rules = kSame;
   if (has(source, prefix, "double_blocks.0.img_mod.lin.weight")) {
-    rules = kRules;
+    rules = flux1_rules();
     options.hidden = axis_of(*source, std::string(prefix) + "img_in.weight", 0);
   } else if (!has(source, prefix, "transformer_blocks.0.norm1_context.linear.weight") ||
              !has(source, prefix, "single_transformer_blocks.0.proj_mlp.weight")) {
@@ -166,11 +174,10 @@ Found find_flux1(const SharedWeights& source, std::string_view prefix) {
 }
 
 Found find_flux2(const SharedWeights& source, std::string_view prefix) {
-  static constexpr auto kRules = with_shared(kFlux2Rules);
   static constexpr std::array kSame{kKeep};
   std::span<const Rule> rules = kSame;
   if (has(source, prefix, "double_stream_modulation_img.lin.weight"))
-    rules = kRules;
+    rules = flux2_rules();
   else if (!has(source, prefix, "double_stream_modulation_img.linear.weight"))
     return std::nullopt;
   TRY_ASSIGN(auto weights, rename(source, prefix, rules));

@@ -177,7 +177,44 @@ Config unet_config(const NamedWeights& weights) {
   return config_of(std::move(members));
 }
 
+constexpr std::array<std::pair<std::string_view, std::string_view>, 7> kFlat{{
+    {"input_blocks_#_#_*", "input_blocks.#.#.*."},
+    {"input_blocks_#_#", "input_blocks.#.#."},
+    {"output_blocks_#_#_*", "output_blocks.#.#.*."},
+    {"middle_block_#_*", "middle_block.#.*."},
+    {"time_embed_#", "time_embed.#."},
+    {"label_emb_#_#", "label_emb.#.#."},
+    {"out_#", "out.#."},
+}};
+
+// "input_blocks_4_0_in_layers_2" to "input_blocks.4.0.in_layers.2.".
+std::optional<std::string> with_points(std::string_view flat) {
+  for (const auto& [from, to] : kFlat) {
+    auto out = rewritten(flat, from, to);
+    if (!out) continue;
+    for (const std::string_view word : {"in_layers_", "out_layers_", "emb_layers_"})
+      if (const auto at = out->find(word); at != std::string::npos)
+        (*out)[at + word.size() - 1] = '.';
+    return out;
+  }
+  return std::nullopt;
+}
+
 }  // namespace
+
+std::optional<std::string> flat_unet_name(std::string_view flat, std::int64_t layers) {
+  const auto original = with_points(flat);
+  if (!original) return std::nullopt;
+  const auto name = block_name(*original, std::max<std::int64_t>(layers, 1));
+  if (!name) return std::nullopt;
+  for (const auto& rule : kRules)
+    if (auto renamed = rewritten(*name, rule.from, rule.to[0])) {
+      renamed->pop_back();  // the point that stood for what follows
+      std::ranges::replace(*renamed, '.', '_');
+      return renamed;
+    }
+  return std::nullopt;
+}
 
 Found find_unet(const SharedWeights& source, std::string_view prefix) {
   const std::string start(prefix);

@@ -69,6 +69,8 @@ Config z_image_config(const NamedWeights& weights) {
 
 }  // namespace
 
+std::span<const Rule> z_image_rules() { return kRules; }
+
 Found find_z_image(const SharedWeights& source, std::string_view prefix) {
   const auto has = [&](std::string_view name) {
     return source->find(std::string(prefix) + std::string(name)).has_value();

@@ -8,6 +8,7 @@
 
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -15,6 +16,7 @@
 #include "protocol/json.h"
 #include "weights/config.h"
 #include "weights/joined_weights.h"
+#include "weights/renaming.h"
 
 namespace ingle::weights {
 
@@ -37,6 +39,15 @@ Found find_vae(const SharedWeights& source, std::string_view prefix);
 Found find_clip(const SharedWeights& source, std::string_view prefix);
 Found find_t5(const SharedWeights& source, std::string_view prefix);
 Found find_qwen3(const SharedWeights& source, std::string_view prefix);
+
+// Original names to diffusers' ones, for adapters, which name modules of either.
+std::span<const Rule> flux1_rules();
+std::span<const Rule> flux2_rules();
+std::span<const Rule> z_image_rules();
+inline constexpr std::int64_t kLayersPerBlock = 2;  // where a configuration does not say
+// "input_blocks_4_1_proj_in" to "down_blocks_1_attentions_0_proj_in": '_' for '.'. `layers` as
+// layers_per_block has it. Nothing for other names.
+std::optional<std::string> flat_unet_name(std::string_view flat, std::int64_t layers);
 
 // For the files of the families:
 
