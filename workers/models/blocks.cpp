@@ -74,8 +74,10 @@ std::vector<float> sinusoid(std::span<const float> positions, const Sinusoid& st
     const auto cosines = std::span(out).subspan(row * 2 * half + (style.cosines_first ? 0 : half));
     const auto sines = std::span(out).subspan(row * 2 * half + (style.cosines_first ? half : 0));
     for (std::size_t i = 0; i < half; ++i) {
-      const double share = static_cast<double>(i) / (static_cast<double>(half) - style.freq_shift);
-      const double angle = double{positions[row]} * std::pow(style.max_period, -share);
+      // In f32, as models were trained: at times of some thousands its rounding shows.
+      const float share = static_cast<float>(i) * -static_cast<float>(std::log(style.max_period)) /
+                          (static_cast<float>(half) - static_cast<float>(style.freq_shift));
+      const float angle = positions[row] * std::exp(share);
       cosines[i] = static_cast<float>(std::cos(angle));
       sines[i] = static_cast<float>(std::sin(angle));
     }

@@ -7,10 +7,9 @@
 
 #include "models/flux.h"
 #include "models/flux2.h"
-#include "models/golden_case.h"
+#include "models/golden_executors.h"
 #include "models/joint_cases.h"
 #include "models/z_image.h"
-#include "tensor/reference.h"
 
 namespace ingle::models {
 namespace {
@@ -23,17 +22,21 @@ GoldenCase load(std::string_view name) {
   return golden ? *std::move(golden) : GoldenCase{};
 }
 
-TEST(JointModels, GoldenCasesOnTheReferenceExecutor) {
-  const auto executor = tensor::make_reference_executor();
-  for (const auto* name : {"flux_dev", "flux_schnell", "flux2_dev", "flux2_klein", "z_image"}) {
-    const auto golden = load(name);
-    const auto comparisons = run_joint_case(golden, *executor);
-    ASSERT_TRUE(comparisons) << name << ": " << comparisons.error().text();
-    for (const auto& comparison : *comparisons)
-      EXPECT_TRUE(comparison.good()) << name << " " << comparison.text();
-    EXPECT_EQ(not_compared(golden, *comparisons), std::vector<std::string>{}) << name;
+class JointGolden : public testing::TestWithParam<const char*> {};
+
+TEST_P(JointGolden, EveryBlockIsWithinTheTolerance) {
+  const auto golden = load(GetParam());
+  for (const auto& [executor, bound] : golden_executors()) {
+    const auto done = run_joint_case(golden, *executor);
+    ASSERT_TRUE(done) << executor->name() << ": " << done.error().text();
+    EXPECT_EQ(not_compared(golden, *done), std::vector<std::string>());
+    expect_within(*executor, *done, bound);
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(Cases, JointGolden,
+                         testing::Values("flux_dev", "flux_schnell", "flux2_dev", "flux2_klein",
+                                         "z_image"));
 
 TEST(JointModels, ConfigurationsOutsideTheirLimitsAreRefusedByName) {
   const auto message = [](std::string_view text, std::string_view kind) -> std::string {
