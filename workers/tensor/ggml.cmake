@@ -12,4 +12,18 @@ if(INGLE_TESTS)
                                                 GTest::gtest_main)
   add_test(NAME tensor_ops COMMAND tensor_ops_test --gtest_filter=-*Vulkan*)
   set_tests_properties(tensor_ops PROPERTIES TIMEOUT 300)
+  # Vulkan in software. Its backend lies outside ggml's own folder, so that nothing takes it by
+  # itself, and it takes no device of this kind that is not asked for.
+  target_compile_definitions(tensor_ops_test PRIVATE
+    INGLE_GGML_VULKAN="/usr/lib/ggml-vulkan/libggml-vulkan.so")
+  # The software's matrix units are wrong, so they are left out. Fused attention is compiled anew for
+  # each size of a head, which takes many seconds there; so f16 has few cases.
+  set(vulkan_F32 *VulkanF32*)
+  set(vulkan_F16 *VulkanF16*linear_2__5__33*:*VulkanF16*conv*:*VulkanF16*attention_all_hidden_keys)
+  foreach(precision F32 F16)
+    add_test(NAME tensor_ops_vulkan_${precision}
+      COMMAND tensor_ops_test --gtest_filter=${vulkan_${precision}})
+    set_tests_properties(tensor_ops_vulkan_${precision} PROPERTIES TIMEOUT 600
+      ENVIRONMENT "GGML_VK_VISIBLE_DEVICES=0;GGML_VK_DISABLE_COOPMAT=1;GGML_VK_DISABLE_F16=1")
+  endforeach()
 endif()

@@ -29,8 +29,8 @@ std::int64_t bands_of(const Graph& graph, const Node& node) {
 }
 
 ggml_tensor* GgmlBuilder::unary(ggml_tensor* a, Unary function) {
-  // The processor's GELUs go through a table of f16 values.
-  const bool table = devices_.exact() && devices_.is_processor();
+  // The processor's GELUs go through a table of f16 values; those of cards are not better known.
+  const bool own = devices_.exact();
   switch (function) {
     case Unary::silu:
       return ggml_silu(ctx_, a);
@@ -41,10 +41,10 @@ ggml_tensor* GgmlBuilder::unary(ggml_tensor* a, Unary function) {
     case Unary::sigmoid:
       return ggml_sigmoid(ctx_, a);
     case Unary::gelu_quick:
-      if (!table) return ggml_gelu_quick(ctx_, a);
+      if (!own) return ggml_gelu_quick(ctx_, a);
       return ggml_mul(ctx_, a, ggml_sigmoid(ctx_, ggml_scale(ctx_, a, 1.702f)));
     case Unary::gelu_tanh: {
-      if (!table) return ggml_gelu(ctx_, a);
+      if (!own) return ggml_gelu(ctx_, a);
       // (1 + tanh y) / 2 is sigmoid(2 y).
       const auto twice = static_cast<float>(2 * std::sqrt(2 / std::numbers::pi));
       auto* inner = ggml_scale_bias(ctx_, ggml_sqr(ctx_, a), 0.044715f * twice, twice);

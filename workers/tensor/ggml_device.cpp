@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <format>
 #include <thread>
@@ -83,6 +84,15 @@ Function processor_function(ggml_backend_dev_t processor, const char* name) {
 // Between operations; true ends the run.
 bool is_stopped(void* stop) { return static_cast<const std::atomic<bool>*>(stop)->load(); }
 
+// Cards multiply f32 in f16 or the like where that is faster. Their backends are told otherwise by
+// the environment only, which they read when the first of their devices starts.
+void ask_for_f32() {
+  for (const auto* name : {"GGML_VK_DISABLE_F16", "GGML_VK_DISABLE_COOPMAT",
+                           "GGML_VK_DISABLE_COOPMAT2", "GGML_VK_DISABLE_BFLOAT16"})
+    ::setenv(name, "1", 1);
+  ::setenv("NVIDIA_TF32_OVERRIDE", "0", 1);
+}
+
 }  // namespace
 
 ggml_context_ptr make_ggml_context(std::size_t bytes) {
@@ -107,6 +117,7 @@ base::Result<std::vector<GgmlDevice>> list_ggml_devices(
 }
 
 base::Result<std::unique_ptr<GgmlDevices>> GgmlDevices::create(const GgmlOptions& options) try {
+  if (options.weights == GgmlWeights::f32) ask_for_f32();
   TRY(load_backends(options.extra_backends));
   auto* processor = ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU);
   if (processor == nullptr)

@@ -65,6 +65,7 @@ class GgmlProgram : public Program {
   base::Status expect_supported(ggml_cgraph* graph) const;
   base::Status upload(ggml_context* context, std::span<const GgmlConstant> constants);
   base::Status reserve();
+  void place();
   void feed(std::span<const Feed> feeds);
   static bool before_node(ggml_tensor* node, bool ask, void* program);
 
@@ -156,6 +157,7 @@ base::Status GgmlProgram::reserve() {
   scheduler_.reset(
       ggml_backend_sched_new(backends.data(), nullptr, static_cast<int>(backends.size()),
                              static_cast<std::size_t>(ggml_graph_size(graph_)), false, false));
+  if (!devices_.is_processor()) place();
   if (!ggml_backend_sched_alloc_graph(scheduler_.get(), graph_))
     return base::fail(ErrorCode::out_of_memory,
                       std::format("{} has no room for {} MiB of values between the operations",
@@ -165,6 +167,26 @@ base::Status GgmlProgram::reserve() {
   if (constants_) memory_.activations_bytes += ggml_backend_buffer_get_size(constants_.get());
   if (devices_.is_processor()) memory_.scratch_bytes = processor_scratch(graph_);
   return {};
+}
+
+bool is_view(const ggml_tensor* tensor) {
+  return tensor->op == GGML_OP_NONE || tensor->op == GGML_OP_VIEW ||
+         tensor->op == GGML_OP_RESHAPE || tensor->op == GGML_OP_PERMUTE ||
+         tensor->op == GGML_OP_TRANSPOSE;
+}
+
+// What the device can do is done there. By itself, ggml's scheduler leaves to the processor what
+// touches no weight, since the inputs are there. Views go with what they show.
+void GgmlProgram::place() {
+  auto* scheduler = scheduler_.get();
+  const auto here = [&](ggml_tensor* tensor) {
+    ggml_backend_sched_set_tensor_backend(scheduler, tensor, devices_.device());
+  };
+  for (int i = 0; i < ggml_graph_n_nodes(graph_); ++i)
+    if (auto* node = ggml_graph_node(graph_, i); !is_view(node) && devices_.device_does(node))
+      here(node);
+  for (const auto& input : inputs_) here(input.tensor);
+  for (const auto& input : ids_) here(input.ids), here(input.known);
 }
 
 template <class T>

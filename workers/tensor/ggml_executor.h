@@ -21,7 +21,8 @@ namespace ingle::tensor {
 // How the weights of products, convolutions and tables are held; all others are f32. What a form
 // does not fit (rows that are no whole blocks, convolutions in q8_0) is held in f16.
 enum class GgmlWeights : std::uint8_t {
-  f32,     // for checking: every operation in f32, without tables of f16 values
+  f32,     // for checking: every operation in f32; to be the first that a process makes, since the
+           // drivers of cards are told by its environment, and only once
   f16,     // the processor turns the other operand to f16, too, so it must stay below 65504
   bf16,    // as f16 with f32's range; slower on most cards
   q8_0,    // blocks of 32 with a scale, the convolutions in f16

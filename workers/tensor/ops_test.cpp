@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 
 #include "tensor/ggml_executor.h"
 #include "tensor/ops_cases.h"
@@ -37,6 +38,13 @@ base::Result<Outputs> evaluate(Executor& executor, const CaseMaker& maker) {
   return out;
 }
 
+// The same in every library: a failure can be looked at elsewhere.
+std::uint64_t seed_of(const std::string& name) {
+  std::uint64_t out = 0xcbf29ce484222325;  // FNV-1a
+  for (const auto letter : name) out = (out ^ static_cast<unsigned char>(letter)) * 0x100000001b3;
+  return out;
+}
+
 // Bounds of |difference| / max(1, largest of the reference), as the largest and in the mean square.
 struct Bounds {
   float largest = 0, mean = 0;
@@ -55,27 +63,33 @@ void compare(const Outputs& wanted, const Outputs& found, Bounds bounds) {
       squares += difference * difference;
       largest = std::isnan(difference) ? INFINITY : std::max(largest, difference);
     }
+    const auto mean = std::sqrt(squares / static_cast<double>(wanted[i].size()));
     EXPECT_LE(largest, bounds.largest) << "output " << i;
-    EXPECT_LE(std::sqrt(squares / static_cast<double>(wanted[i].size())), bounds.mean)
-        << "output " << i;
+    EXPECT_LE(mean, bounds.mean) << "output " << i;
+    // With --gtest_output=xml one sees how near they come.
+    testing::Test::RecordProperty("largest_" + std::to_string(i), std::to_string(largest));
+    testing::Test::RecordProperty("mean_" + std::to_string(i), std::to_string(mean));
   }
 }
 
-// One executor for all cases of a suite, since a device takes long to start.
+// Kept for a whole suite, since a device takes long to start.
+struct Subject {
+  base::Result<std::unique_ptr<Executor>> executor{};
+  Bounds bounds{};
+};
+
 class Suite : public testing::TestWithParam<OpsCase> {
  protected:
-  static void compare_with_reference(base::Result<std::unique_ptr<Executor>>& executor,
-                                     Bounds bounds) {
-    ASSERT_TRUE(executor) << executor.error().text();
-    const auto seed = std::hash<std::string>()(GetParam().name);
-    CaseMaker maker(seed);
+  static void compare_with_reference(Subject& subject) {
+    ASSERT_TRUE(subject.executor) << subject.executor.error().text();
+    CaseMaker maker(seed_of(GetParam().name));
     GetParam().make(maker);
     ASSERT_TRUE(maker.graph.status()) << maker.graph.status().error().text();
     const auto wanted = evaluate(*make_reference_executor(), maker);
-    const auto found = evaluate(**executor, maker);
+    const auto found = evaluate(**subject.executor, maker);
     ASSERT_TRUE(wanted) << wanted.error().text();
     ASSERT_TRUE(found) << found.error().text();
-    compare(*wanted, *found, bounds);
+    compare(*wanted, *found, subject.bounds);
   }
 };
 
@@ -83,30 +97,55 @@ base::Result<std::unique_ptr<Executor>> on_processor(GgmlWeights weights) {
   return make_ggml_executor({.device = "CPU", .threads = 2, .weights = weights});
 }
 
-class GgmlF32 : public Suite {
- protected:
-  static void SetUpTestSuite() { executor = on_processor(GgmlWeights::f32); }
-  static void TearDownTestSuite() { executor = {}; }
-  static inline base::Result<std::unique_ptr<Executor>> executor{};
-};
-TEST_P(GgmlF32, IsTheReference) { compare_with_reference(executor, {2e-5f, 1e-5f}); }
+base::Result<std::unique_ptr<Executor>> on_vulkan(GgmlWeights weights) {
+  return make_ggml_executor({.device = "Vulkan0",
+                             .extra_backends = {INGLE_GGML_VULKAN},
+                             .threads = 2,
+                             .weights = weights});
+}
 
-class GgmlF16 : public Suite {
- protected:
-  static void SetUpTestSuite() { executor = on_processor(GgmlWeights::f16); }
-  static void TearDownTestSuite() { executor = {}; }
-  static inline base::Result<std::unique_ptr<Executor>> executor{};
+struct GgmlF32 {
+  static Subject make() { return {on_processor(GgmlWeights::f32), {2e-5f, 1e-5f}}; }
 };
-TEST_P(GgmlF16, IsWithinItsBounds) { compare_with_reference(executor, {1e-2f, 3e-3f}); }
+struct GgmlF16 {
+  static Subject make() { return {on_processor(GgmlWeights::f16), {1e-2f, 3e-3f}}; }
+};
+struct GgmlBf16 {
+  static Subject make() { return {on_processor(GgmlWeights::bf16), {3e-2f, 1e-2f}}; }
+};
+struct GgmlQ8 {
+  static Subject make() { return {on_processor(GgmlWeights::q8_0), {1e-1f, 3e-2f}}; }
+};
+struct VulkanF32 {
+  static Subject make() { return {on_vulkan(GgmlWeights::f32), {2e-5f, 1e-5f}}; }
+};
+struct VulkanF16 {
+  static Subject make() { return {on_vulkan(GgmlWeights::f16), {1e-2f, 3e-3f}}; }
+};
 
 std::string name_of(const testing::TestParamInfo<OpsCase>& info) { return info.param.name; }
 
 const auto kOperations = testing::ValuesIn(operation_cases());
 const auto kChains = testing::ValuesIn(chain_cases(24));
-INSTANTIATE_TEST_SUITE_P(Operations, GgmlF32, kOperations, name_of);
-INSTANTIATE_TEST_SUITE_P(Chains, GgmlF32, kChains, name_of);
-INSTANTIATE_TEST_SUITE_P(Operations, GgmlF16, kOperations, name_of);
-INSTANTIATE_TEST_SUITE_P(Chains, GgmlF16, kChains, name_of);
+
+// A suite of its own, so that ctest and people choose by name.
+#define INGLE_OPS_SUITE(NAME)                                              \
+  class NAME##Suite : public Suite {                                       \
+   protected:                                                              \
+    static void SetUpTestSuite() { subject = NAME::make(); }               \
+    static void TearDownTestSuite() { subject = {}; }                      \
+    static inline Subject subject{};                                       \
+  };                                                                       \
+  TEST_P(NAME##Suite, IsTheReference) { compare_with_reference(subject); } \
+  INSTANTIATE_TEST_SUITE_P(Operations, NAME##Suite, kOperations, name_of); \
+  INSTANTIATE_TEST_SUITE_P(Chains, NAME##Suite, kChains, name_of)
+
+INGLE_OPS_SUITE(GgmlF32);
+INGLE_OPS_SUITE(GgmlF16);
+INGLE_OPS_SUITE(GgmlBf16);
+INGLE_OPS_SUITE(GgmlQ8);
+INGLE_OPS_SUITE(VulkanF32);
+INGLE_OPS_SUITE(VulkanF16);
 
 }  // namespace
 }  // namespace ingle::tensor
