@@ -5,6 +5,7 @@
 
 #include "base/bytes.h"
 #include "engines/model_host_impl.h"
+#include "engines/picture_settings.h"
 #include "engines/setting_rules.h"
 
 namespace ingle::engines {
@@ -23,6 +24,12 @@ base::Status check_kind(const protocol::ModelInfo& model) {
   return fail(ErrorCode::unsupported,
               std::format("'{}' is a {} and cannot answer by itself: name the model it belongs to",
                           model.id, model.kind == projector ? "projector" : "adapter"));
+}
+
+base::Result<std::vector<std::string>> normalise(const protocol::ModelInfo& model,
+                                                 const std::vector<std::string>& set) {
+  return model.kind == protocol::ModelKind::image ? normalise_picture_overrides(set)
+                                                  : normalise_overrides(set);
 }
 
 }  // namespace
@@ -46,7 +53,7 @@ base::Task<base::Result<std::unique_ptr<Lease>>> ModelHostImpl::acquire(std::str
   auto waiter = std::make_shared<Waiter>();
   CO_TRY_ASSIGN(waiter->model, seams_.find(model));
   CO_TRY(check_kind(waiter->model.info));
-  CO_TRY_ASSIGN(waiter->set, normalise_overrides(options.set));
+  CO_TRY_ASSIGN(waiter->set, normalise(waiter->model.info, options.set));
   waiter->number = requests_++;
   waiter->since = now();
   waiter->keep_alive = options.keep_alive;
@@ -145,7 +152,7 @@ base::Task<base::Result<protocol::LoadPlan>> ModelHostImpl::explain(std::string 
                                                                     std::vector<std::string> set) {
   CO_TRY_ASSIGN(auto record, seams_.find(model));
   CO_TRY(check_kind(record.info));
-  CO_TRY_ASSIGN(auto overrides, normalise_overrides(set));
+  CO_TRY_ASSIGN(auto overrides, normalise(record.info, set));
   co_return co_await describe_plan(std::move(record), std::move(overrides), true);
 }
 

@@ -70,6 +70,8 @@ class Lease {
   virtual base::Task<base::Error> crash() = 0;
   // Context of one request, in tokens, as the worker reported it.
   virtual std::int64_t context_tokens() const = 0;
+  // The model goes after this long without use, rather than what was said before.
+  virtual void set_keep_alive(base::Micros) {}
 };
 
 struct AcquireOptions {
@@ -114,6 +116,7 @@ struct ModelHostOptions {
   std::filesystem::path run_folder{};    // sockets lie in it, or under /tmp when it is too long
   std::filesystem::path lease_folder{};  // run/workers
   protocol::TextConfig text{};
+  protocol::ImagesConfig images{};
   base::Micros keep_alive{base::Seconds(300)};  // Micros::max(): never unload
   std::size_t waiters_max = 256;                // requests that wait for a model, over all models
   resources::LedgerLimits memory{};

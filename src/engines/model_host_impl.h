@@ -73,6 +73,7 @@ class ModelHostImpl final : public ModelHost {
   base::Task<void> live(ResidentPtr resident);
   base::Task<base::Status> start(ResidentPtr resident);
   base::Task<void> settle(ResidentPtr resident);
+  base::Task<void> ask_props(ResidentPtr resident);
   base::Task<void> end(ResidentPtr resident);
   void failed_to_load(Resident& resident, const base::Error& error);
   void remember(const Resident& resident);

@@ -3,6 +3,7 @@
 #include <format>
 
 #include "base/bytes.h"
+#include "engines/diffusion_worker.h"
 #include "engines/model_host_impl.h"
 
 namespace ingle::engines {
@@ -17,6 +18,13 @@ constexpr base::Micros kRequestTimeMax{base::Seconds(120)};
 // A group of its own may hold this much more than was predicted before the kernel ends it.
 std::uint64_t group_limit(std::uint64_t predicted_bytes) {
   return predicted_bytes == 0 ? 0 : predicted_bytes + predicted_bytes / 4 + (512ull << 20);
+}
+
+std::unique_ptr<supervisor::Driver> make_driver(Resident& resident, http::Client& client) {
+  if (resident.draws()) return std::make_unique<DiffusionWorker>(resident.plan, client);
+  auto engine = std::make_unique<LlamaServer>(resident.plan, client);
+  resident.engine = engine.get();
+  return engine;
 }
 
 }  // namespace
@@ -66,15 +74,14 @@ base::Task<base::Status> ModelHostImpl::start(ResidentPtr resident) {
     planner_.finish(resident->plan, *std::move(folder));
   resident->plan.memory_bytes_max = group_limit(resident->plan.reserved.on(resources::kHost));
   if (closed_) co_return base::fail(ErrorCode::shutting_down, "the daemon is stopping");
-  auto engine = std::make_unique<LlamaServer>(resident->plan, seams_.client);
-  resident->engine = engine.get();
+  auto driver = make_driver(*resident, seams_.client);
   const auto timeout = base::parse_duration(options_.text.load_timeout);
   auto worker = co_await supervisor::Worker::start(
       {.model = id,
        .socket = resident->plan.socket,
        .lease_folder = options_.lease_folder,
        .load_timeout = timeout.value_or(base::Seconds(600))},
-      std::move(engine), {seams_.loop, seams_.lanes, seams_.processes, seams_.files, seams_.log},
+      std::move(driver), {seams_.loop, seams_.lanes, seams_.processes, seams_.files, seams_.log},
       [this, held = resident.get()] { changed(*held); });
   if (!worker) {
     emit(id, WorkerState::crashed, 0, &worker.error());
@@ -95,8 +102,8 @@ base::Task<base::Status> ModelHostImpl::start(ResidentPtr resident) {
   co_return base::Status{};
 }
 
-// The worker is usable: what does it run with, and how large has it become?
-base::Task<void> ModelHostImpl::settle(ResidentPtr resident) {
+// What the text engine says it runs with.
+base::Task<void> ModelHostImpl::ask_props(ResidentPtr resident) {
   base::CancelSource limit;
   const auto timer = seams_.loop.after(kPropsTimeout, [&limit] { limit.cancel(); });
   auto on_gone = resident->worker->gone().on_cancel([&limit] { limit.cancel(); });
@@ -107,6 +114,11 @@ base::Task<void> ModelHostImpl::settle(ResidentPtr resident) {
     apply_measured(resident->plan.settings, props->context_tokens, props->slots);
   else if (!resident->worker->lost())
     log_.warning("props_unknown", props.error(), {{"model", resident->id()}});
+}
+
+// The worker is usable: what does it run with, and how large has it become?
+base::Task<void> ModelHostImpl::settle(ResidentPtr resident) {
+  if (resident->engine != nullptr) co_await ask_props(resident);
   if (!resident->ending()) {
     const auto restored = co_await seams_.kv.restore(resident->plan, resident->worker->gone());
     if (!restored && !resident->worker->lost())
@@ -145,6 +157,8 @@ void ModelHostImpl::failed_to_load(Resident& resident, const base::Error& error)
 }
 
 void ModelHostImpl::remember(const Resident& resident) {
+  // Before its first picture it has not taken what drawing takes.
+  if (resident.draws() && resident.request_time.count() == 0) return;
   seams_.measurements.record(resident.plan.measurement_key,
                              {.bytes = resident.peak_bytes,
                               .load_time = resident.worker->load_time(),

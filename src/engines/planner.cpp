@@ -5,6 +5,9 @@
 #include <array>
 #include <format>
 
+#include "engines/diffusion_worker.h"
+#include "engines/picture_settings.h"
+#include "platform/system.h"
 #include "supervisor/lease.h"
 
 namespace ingle::engines {
@@ -38,8 +41,12 @@ base::Result<std::string> fresh_key() {
   return out;
 }
 
+bool draws(const protocol::ModelInfo& model) { return model.kind == protocol::ModelKind::image; }
+
 base::Status check_files(platform::Files& files, const protocol::ModelInfo& model) {
-  for (const auto& path : model_files(model))
+  const auto paths =
+      draws(model) ? std::vector{std::filesystem::path(model.path)} : model_files(model);
+  for (const auto& path : paths)
     if (auto info = files.info(path); !info)
       return fail(ErrorCode::model_broken,
                   std::format("the file of '{}' cannot be read: {}. If it was moved or deleted, "
@@ -48,7 +55,31 @@ base::Status check_files(platform::Files& files, const protocol::ModelInfo& mode
   return {};
 }
 
-base::Result<std::string> find_engine(const ModelHostOptions& options) {
+base::Result<LaunchSettings> derive_settings(const catalog::ModelRecord& model,
+                                             const LaunchRoom& room,
+                                             const ModelHostOptions& options,
+                                             const std::vector<std::string>& set) {
+  if (draws(model.info)) return derive_picture_settings(model, room, options.images, set);
+  return derive_launch_settings(model.facts, model.info.kind, room, options.text, set);
+}
+
+base::Result<std::string> find_picture_engine(const ModelHostOptions& options) {
+  const auto& given = options.images.worker;
+  const auto beside = std::filesystem::path(platform::own_executable()).parent_path();
+  auto found = platform::find_executable(
+      given.empty() ? (beside / "ingle-diffusion").native() : given, options.path_variable);
+  if (found) return found;
+  return fail(ErrorCode::spawn_failed,
+              given.empty()
+                  ? "ingle-diffusion does not lie beside ingle: install it there, or name "
+                    "it with images.worker"
+                  : std::format("images.worker names '{}', which cannot be run: {}", given,
+                                found.error().message));
+}
+
+base::Result<std::string> find_engine(const ModelHostOptions& options,
+                                      const protocol::ModelInfo& model) {
+  if (draws(model)) return find_picture_engine(options);
   const bool configured = !options.text.llama_server.empty();
   auto found = platform::find_executable(
       configured ? options.text.llama_server : std::string("llama-server"), options.path_variable);
@@ -76,10 +107,9 @@ base::Result<LaunchPlan> Planner::plan_blocking(const catalog::ModelRecord& mode
                                                 const std::vector<std::string>& set,
                                                 const LaunchRoom& room,
                                                 const std::string& socket_name) const {
-  TRY_ASSIGN(auto executable, find_engine(options_));
+  TRY_ASSIGN(auto executable, find_engine(options_, model.info));
   TRY(check_files(seams_.files, model.info));
-  TRY_ASSIGN(auto settings,
-             derive_launch_settings(model.facts, model.info.kind, room, options_.text, set));
+  TRY_ASSIGN(auto settings, derive_settings(model, room, options_, set));
   TRY_ASSIGN(const auto folder, supervisor::socket_folder(options_.run_folder, seams_.files));
   TRY_ASSIGN(auto key, fresh_key());
   LaunchPlan out{.model = model,
@@ -95,6 +125,10 @@ base::Result<LaunchPlan> Planner::plan_blocking(const catalog::ModelRecord& mode
 
 void Planner::finish(LaunchPlan& plan, std::filesystem::path kv_folder) const {
   plan.kv_folder = std::move(kv_folder);
+  if (draws(plan.model.info)) {
+    plan.arguments = diffusion_arguments(plan.settings, plan.model.info, plan.socket);
+    return;
+  }
   const bool debug = seams_.log.keeps(base::LogLevel::debug);
   plan.arguments =
       llama_server_arguments(plan.settings, plan.model.info, plan.model.facts, plan.socket,
@@ -105,8 +139,7 @@ base::Task<base::Result<LaunchPlan>> Planner::plan(catalog::ModelRecord model,
                                                    std::vector<std::string> set, LaunchRoom room,
                                                    bool with_files) {
   if (!with_files) {
-    CO_TRY_ASSIGN(auto settings,
-                  derive_launch_settings(model.facts, model.info.kind, room, options_.text, set));
+    CO_TRY_ASSIGN(auto settings, derive_settings(model, room, options_, set));
     co_return LaunchPlan{.model = std::move(model), .settings = std::move(settings)};
   }
   // Unlike any earlier one's, also of an earlier daemon whose worker could not be reaped.

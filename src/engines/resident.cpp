@@ -32,6 +32,7 @@ class ResidentLease final : public Lease {
   base::CancelToken worker_gone() const override { return resident_->worker->gone(); }
   base::Task<base::Error> crash() override { return resident_->worker->crash(); }
   std::int64_t context_tokens() const override { return resident_->plan.settings.context_tokens; }
+  void set_keep_alive(base::Micros time) override { resident_->keep_alive = time; }
 
  private:
   const ResidentPtr resident_;

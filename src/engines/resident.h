@@ -42,6 +42,7 @@ struct Resident {
   // Settled and able to take requests.
   bool open() const { return settled && !ending() && worker->usable(); }
   // Whether it is unloaded when nobody uses it, and when.
+  bool draws() const { return plan.model.info.kind == protocol::ModelKind::image; }
   bool can_idle_out() const { return !pinned && keep_alive < kForever; }
   base::MonoTime idle_until() const { return idle_since + keep_alive; }
   // Only requests older than this still get a lease.
@@ -52,7 +53,7 @@ struct Resident {
   int falls = 0;                   // steps down that the plan has taken
   resources::Ledger::Id reservation = 0;
   std::unique_ptr<supervisor::Worker> worker{};  // none before it is spawned
-  LlamaServer* engine = nullptr;                 // the worker's driver
+  LlamaServer* engine = nullptr;                 // the worker's driver; none: it draws pictures
   int leases = 0;
   bool settled = false;     // loaded, asked for its properties, conversations restored
   bool background = false;  // loaded without a request: put back, or preloaded
