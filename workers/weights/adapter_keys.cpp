@@ -88,10 +88,7 @@ std::optional<AdapterKey> read_adapter_key(std::string_view key) {
 }
 
 AdapterTargets::AdapterTargets(const Part& part) : part_(part) {
-  // The parts that this room opens can all say their names.
-  const auto* named = dynamic_cast<const NamedWeights*>(part.weights.get());
-  if (named == nullptr) return;
-  for (const auto& name : named->names())
+  for (const auto& name : part.weights->names())
     if (name.ends_with(kWeight))
       weights_.emplace(flattened(name.substr(0, name.size() - kWeight.size())), name);
 }

@@ -136,6 +136,8 @@ Config Config::object(std::string_view key) const {
   return out;
 }
 
+std::string Config::print() const { return protocol::print_json(value_->json); }
+
 Config Config::with(std::string_view key, double value) const {
   auto json = value_->json;
   json.set(key, value);

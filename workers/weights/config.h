@@ -36,6 +36,7 @@ class Config {
   // Empty object when absent.
   Config object(std::string_view key) const;
   std::vector<std::string> keys() const;
+  std::string print() const;  // as JSON
   // A copy with one member set.
   Config with(std::string_view key, double value) const;
 

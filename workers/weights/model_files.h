@@ -11,16 +11,16 @@
 #include <vector>
 
 #include "base/error.h"
-#include "tensor/weights.h"
 #include "weights/config.h"
+#include "weights/named_weights.h"
 
 namespace ingle::weights {
 
 struct Part {
   std::string kind{};  // class name as diffusers has it, such as "UNet2DConditionModel"
   Config config{};
-  std::unique_ptr<tensor::WeightSource> weights{};  // none for tokenizers and schedulers
-  std::filesystem::path folder{};                   // of tokenizer files; else where it lies
+  std::unique_ptr<NamedWeights> weights{};  // none for tokenizers and schedulers
+  std::filesystem::path folder{};           // of tokenizer files; else where it lies
 };
 
 struct ModelFiles {

@@ -8,9 +8,11 @@
 
 #include "gguf/reader.h"
 #include "weights/component_folder.h"
+#include "weights/convert.h"
 #include "weights/family_defaults.h"
 #include "weights/gguf_weights.h"
 #include "weights/layouts.h"
+#include "weights/renaming.h"
 
 namespace ingle::weights {
 namespace {
@@ -66,6 +68,39 @@ base::Status find_parts(const SharedWeights& source, const fs::path& path, Model
   return {};
 }
 
+// Of a file that convert_to_gguf made of a whole model: each part below its role.
+base::Result<ModelFiles> open_converted(const SharedWeights& source, const WeightsFile& file,
+                                        const fs::path& path) {
+  static constexpr std::array kSame{kKeep};
+  ModelFiles out;
+  TRY_ASSIGN(out.index, Config::parse(file.metadata.find(kIndexKey)->second));
+  out.pipeline = out.index.text("_class_name");
+  for (const auto& [key, kind] : file.metadata) {
+    const auto role = rewritten(key, std::string(kPartKey) + ".*", "*");
+    if (!role || !role->ends_with(kClassEnd)) continue;
+    const auto name = role->substr(0, role->size() - kClassEnd.size());
+    Part part{.kind = kind, .folder = path.parent_path()};
+    const auto config = file.metadata.find(std::format("{}.{}{}", kPartKey, name, kConfigEnd));
+    if (config != file.metadata.end()) {
+      TRY_ASSIGN(part.config, Config::parse(config->second));
+    }
+    TRY_ASSIGN(part.weights, rename(source, name + ".", kSame));
+    if (part.weights->names().empty()) part.weights.reset();  // a scheduler
+    out.parts.emplace(name, std::move(part));
+  }
+  return out;
+}
+
+// Of a file that convert_to_gguf made of one part.
+base::Status take_own_config(const WeightsFile& file, Part& part) {
+  const auto kind = file.metadata.find(std::string(kPartKey) + std::string(kClassEnd));
+  const auto config = file.metadata.find(std::string(kPartKey) + std::string(kConfigEnd));
+  if (kind == file.metadata.end() || config == file.metadata.end() || kind->second != part.kind)
+    return {};
+  TRY_ASSIGN(part.config, Config::parse(config->second));
+  return {};
+}
+
 // Of a part that was taken out of a diffusers folder with its configuration beside it.
 base::Status take_config_beside(const fs::path& path, Part& part) {
   const auto beside = path.parent_path() / "config.json";
@@ -89,6 +124,7 @@ std::string some_names(const NamedWeights& weights) {
 base::Result<ModelFiles> open_single_file(const fs::path& path) {
   TRY_ASSIGN(auto file, open_weights_file(path));
   const SharedWeights source = std::move(file.weights);
+  if (file.metadata.contains(kIndexKey)) return open_converted(source, file, path);
   ModelFiles out;
   auto found = find_parts(source, path, out);
   if (!found)
@@ -98,7 +134,10 @@ base::Result<ModelFiles> open_single_file(const fs::path& path) {
     return base::fail(ErrorCode::unsupported,
                       std::format("{} is of no family that is known: it has {}", path.native(),
                                   some_names(*source)));
-  if (out.parts.size() == 1) TRY(take_config_beside(path, out.parts.begin()->second));
+  if (out.parts.size() == 1) {
+    TRY(take_config_beside(path, out.parts.begin()->second));
+    TRY(take_own_config(file, out.parts.begin()->second));
+  }
   add_family_defaults(*source, file.metadata, path.filename().native(), out);
   return out;
 }
