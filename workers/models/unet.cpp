@@ -12,6 +12,9 @@ namespace {
 using tensor::kNone;
 
 constexpr std::size_t kLevelsMax = 8;
+constexpr std::int64_t kItemsMax = 64, kSideMax = 1024, kContextTokensMax = 1 << 16;
+// Of all items: times the most channels, eightfold in a feed-forward, a tensor is still one.
+constexpr std::int64_t kPlacesMax = 1 << 24;
 constexpr std::int64_t kTimeIds = 6;  // numbers that SDXL is told about the picture
 constexpr float kTransformerNormEpsilon = 1e-6f;
 constexpr float kBlockNormEpsilon = 1e-5f;
@@ -267,9 +270,12 @@ base::Result<UnetConfig> unet_config(const weights::Config& config) {
 }
 
 void build_unet(Graph& graph, const UnetConfig& config, const UnetSizes& sizes) {
-  if (sizes.items < 1 || sizes.items > 64 || sizes.height < 1 || sizes.height > 1024 ||
-      sizes.width < 1 || sizes.width > 1024 || sizes.context_tokens < 1 ||
-      sizes.context_tokens > 1 << 16)
+  const auto within = [](std::int64_t size, std::int64_t most) {
+    return size >= 1 && size <= most;
+  };
+  if (!within(sizes.items, kItemsMax) || !within(sizes.height, kSideMax) ||
+      !within(sizes.width, kSideMax) || !within(sizes.context_tokens, kContextTokensMax) ||
+      sizes.items * sizes.height * sizes.width > kPlacesMax)
     return graph.fail({base::ErrorCode::limit_exceeded,
                        std::format("{} latents of {} x {} with {} tokens of context are too many",
                                    sizes.items, sizes.height, sizes.width, sizes.context_tokens)});

@@ -53,7 +53,7 @@ struct UnetConfig {
 base::Result<UnetConfig> unet_config(const weights::Config& config);
 
 struct UnetSizes {
-  std::int64_t items = 1;              // 1 to 64
+  std::int64_t items = 1;              // 1 to 64; all of them have up to 2^24 places
   std::int64_t height = 0, width = 0;  // of the latent, 1 to 1024; need not be even
   std::int64_t context_tokens = 77;    // 1 to 65536
 };

@@ -81,6 +81,28 @@ TEST(Unet, RefusesSizesBeyondItsLimits) {
   }
 }
 
+Shape asked_for(const Graph& graph, std::string_view weight) {
+  for (const auto& node : graph.nodes())
+    if (node.op == tensor::Op::weight && node.names.front() == weight) return node.shape;
+  return {};
+}
+
+TEST(Unet, TheLargestOfEverythingIsStillAGraph) {
+  const auto config = unet_config(*weights::Config::parse(
+      R"({"block_out_channels": [8192, 8192], "cross_attention_dim": 16384, "layers_per_block": 1,
+          "in_channels": 9, "time_cond_proj_dim": 256,
+          "down_block_types": ["CrossAttnDownBlock2D", "CrossAttnDownBlock2D"],
+          "up_block_types": ["CrossAttnUpBlock2D", "CrossAttnUpBlock2D"]})"));
+  ASSERT_TRUE(config);
+  const tensor::MemoryWeights none;
+  Graph graph(none);
+  build_unet(graph, *config, {.items = 16, .height = 1024, .width = 1024});
+  ASSERT_FALSE(graph.status());
+  EXPECT_EQ(graph.status().error().code, base::ErrorCode::model_broken);  // weights, not sizes
+  EXPECT_EQ(asked_for(graph, "conv_in.weight"), (Shape{8192, 9, 3, 3}));
+  EXPECT_EQ(asked_for(graph, "time_embedding.cond_proj.weight"), (Shape{8192, 256}));
+}
+
 TEST(Unet, TheEmbeddingOfGuidanceStartsWithSines) {
   UnetConfig config;
   config.guidance_channels = 4;

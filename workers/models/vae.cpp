@@ -12,6 +12,9 @@ using tensor::kNone;
 using tensor::Padding;
 
 constexpr std::size_t kLevelsMax = 8;
+constexpr std::int64_t kItemsMax = 64, kSideMax = 8192;
+// Of all items: times the most channels, three times for an attention, a tensor is still one.
+constexpr std::int64_t kPixelsMax = 1 << 25;
 constexpr float kEpsilon = 1e-6f;
 
 void check_blocks(ConfigReader& reader, std::string_view key, std::string_view known,
@@ -178,13 +181,19 @@ void Builder::decode(const VaeSizes& sizes, VaePart part) {
   graph_.output("decoded", last(x, config_.picture_channels));
 }
 
-bool sizes_fit(Graph& graph, const VaeSizes& sizes, std::int64_t side_max) {
-  if (sizes.items >= 1 && sizes.items <= 64 && sizes.height >= 1 && sizes.height <= side_max &&
-      sizes.width >= 1 && sizes.width <= side_max)
+// `factor`: pixels of a place's side.
+bool sizes_fit(Graph& graph, const VaeSizes& sizes, std::int64_t factor) {
+  const auto within = [](std::int64_t size, std::int64_t most) {
+    return size >= 1 && size <= most;
+  };
+  if (within(sizes.items, kItemsMax) && within(sizes.height, kSideMax / factor) &&
+      within(sizes.width, kSideMax / factor) &&
+      sizes.items * sizes.height * sizes.width * factor * factor <= kPixelsMax)
     return true;
   graph.fail({base::ErrorCode::limit_exceeded,
-              std::format("the VAE cannot work on {} maps of {} x {}: sides are 1 to {}",
-                          sizes.items, sizes.height, sizes.width, side_max)});
+              std::format("the VAE cannot work on {} maps of {} x {}: sides are 1 to {}, and all "
+                          "have {} pixels at most",
+                          sizes.items, sizes.height, sizes.width, kSideMax / factor, kPixelsMax)});
   return false;
 }
 
@@ -219,11 +228,12 @@ base::Result<VaeConfig> vae_config(const weights::Config& config) {
 }
 
 void build_vae_encoder(Graph& graph, const VaeConfig& config, const VaeSizes& sizes) {
-  if (sizes_fit(graph, sizes, 8192)) Builder(graph, config, "encoder").encode(sizes);
+  if (sizes_fit(graph, sizes, 1)) Builder(graph, config, "encoder").encode(sizes);
 }
 
 void build_vae_decoder(Graph& graph, const VaeConfig& config, const VaeSizes& sizes, VaePart part) {
-  if (sizes_fit(graph, sizes, 1024)) Builder(graph, config, "decoder").decode(sizes, part);
+  if (sizes_fit(graph, sizes, config.factor()))
+    Builder(graph, config, "decoder").decode(sizes, part);
 }
 
 }  // namespace ingle::models

@@ -42,8 +42,8 @@ struct VaeConfig {
 base::Result<VaeConfig> vae_config(const weights::Config& config);
 
 struct VaeSizes {
-  std::int64_t items = 1;              // 1 to 64
-  std::int64_t height = 0, width = 0;  // encoder: pixels, up to 8192; decoder: latents, up to 1024
+  std::int64_t items = 1;              // 1 to 64; all of them have up to 2^25 pixels
+  std::int64_t height = 0, width = 0;  // encoder: pixels, up to 8192; decoder: latents of such
 };
 
 // The decoder can be cut behind its middle: what comes before sees the whole map at once and is

@@ -1,6 +1,6 @@
 // Goal: a VAE with old names or a cut decoder gives the same as the golden case (which
-// map_cases_test.cpp runs as such); what is not known is refused by name. Method: golden cases, renamed
-// and in parts.
+// map_cases_test.cpp runs as such); what is not known is refused by name. Method: golden cases,
+// renamed and in parts.
 #include "models/vae.h"
 
 #include <gtest/gtest.h>
@@ -114,10 +114,27 @@ TEST(VaeConfig, RefusesByNameWhatItDoesNotKnow) {
   EXPECT_NE(refusal(R"({"block_out_channels": [32], "latents_std": [1, 0, 1, 1]})"), "");
   EXPECT_NE(refusal(R"({"block_out_channels": [32], "scaling_factor": 0})"), "");
   EXPECT_NE(refusal(R"({"block_out_channels": [32, 64], "decoder_block_out_channels": [32]})"), "");
-  const auto small = vae_config(*weights::Config::parse(
-      R"({"block_out_channels": [32, 64], "decoder_block_out_channels": [32, 32]})"));
-  ASSERT_TRUE(small);
-  EXPECT_EQ(small->decoder_channels.back(), 32);
+}
+
+TEST(VaeConfig, ADecoderMayHaveOtherChannels) {
+  const auto config = vae_config(*weights::Config::parse(
+      R"({"block_out_channels": [32, 8192], "decoder_block_out_channels": [64, 96]})"));
+  ASSERT_TRUE(config);
+  const tensor::MemoryWeights none;
+  Graph decoder(none), encoder(none);
+  build_vae_decoder(decoder, *config, {1, 8, 8});
+  build_vae_encoder(encoder, *config, {1, 8192, 4096});
+  const auto asked_for = [](const Graph& graph, std::string_view weight) {
+    for (const auto& node : graph.nodes())
+      if (node.op == tensor::Op::weight && node.names.front() == weight) return node.shape;
+    return Shape{};
+  };
+  EXPECT_EQ(asked_for(decoder, "decoder.conv_in.weight"), (Shape{96, 4, 3, 3}));
+  EXPECT_EQ(asked_for(decoder, "decoder.conv_out.weight"), (Shape{3, 64, 3, 3}));
+  EXPECT_EQ(asked_for(encoder, "encoder.conv_out.weight"), (Shape{8, 8192, 3, 3}));
+  Graph large(none);
+  build_vae_decoder(large, *config, {1, 1 << 12, 1 << 12});
+  EXPECT_EQ(large.status().error().code, base::ErrorCode::limit_exceeded);
 }
 
 }  // namespace
