@@ -5,10 +5,12 @@ ingle_worker_room(tensor_ggml
           ggml_builder_shapes.cpp ggml_builder_layers.cpp ggml_builder_attention.cpp
   DEPS tensor ggml::ggml)
 
+ingle_room_test(tensor_ggml SOURCES ggml_test.cpp DEPS tensor_reference)
+
 if(INGLE_TESTS)
   find_package(GTest REQUIRED)
   add_executable(tensor_ops_test ops_test.cpp ops_cases.cpp)
-  target_link_libraries(tensor_ops_test PRIVATE tensor_ggml tensor_reference testing GTest::gtest
+  target_link_libraries(tensor_ops_test PRIVATE tensor_ggml tensor_onednn tensor_reference testing GTest::gtest
                                                 GTest::gtest_main)
   add_test(NAME tensor_ops COMMAND tensor_ops_test --gtest_filter=-*Vulkan*)
   set_tests_properties(tensor_ops PROPERTIES TIMEOUT 300)
@@ -26,4 +28,9 @@ if(INGLE_TESTS)
     set_tests_properties(tensor_ops_vulkan_${precision} PROPERTIES TIMEOUT 600
       ENVIRONMENT "GGML_VK_VISIBLE_DEVICES=0;GGML_VK_DISABLE_COOPMAT=1;GGML_VK_DISABLE_F16=1")
   endforeach()
+endif()
+
+if(INGLE_BENCH)
+  add_executable(executors_bench executors_bench.cpp)
+  target_link_libraries(executors_bench PRIVATE tensor_ggml tensor_onednn)
 endif()

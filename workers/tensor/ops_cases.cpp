@@ -191,6 +191,17 @@ void add_products(std::vector<OpsCase>& out) {
                      }});
 }
 
+// Large enough that some executor makes its rows in parts.
+void add_large(std::vector<OpsCase>& out) {
+  out.push_back(
+      {"large_conv", [](CaseMaker& m) {
+         const auto a = m.input({2, 128, 130, 64});
+         m.out(m.graph.conv2d(a, m.weight({3, 64, 3, 3}), m.weight({3}), 1, Padding::same(1)));
+         m.out(m.graph.conv2d(m.input({1, 259, 256, 32}), m.weight({2, 32, 4, 5}), kNone, 2,
+                              {0, 1, 2, 1}));
+       }});
+}
+
 void add_norms(std::vector<OpsCase>& out) {
   struct Group {
     Shape a;
@@ -409,6 +420,7 @@ std::vector<OpsCase> operation_cases() {
   add_functions(out);
   add_shapes(out);
   add_products(out);
+  add_large(out);
   add_norms(out);
   add_attention(out);
   add_tables(out);
