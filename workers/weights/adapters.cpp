@@ -108,6 +108,22 @@ std::unexpected<base::Error> misfit(const std::filesystem::path& file, std::stri
                     std::format("adapter {}: '{}' {}", file.native(), gguf::escaped(key), what));
 }
 
+// diffusers keeps the settings of the training in the header's texts, as JSON: "unet.lora_alpha".
+base::Result<Config> settings_of(const AdapterChoice& choice, const WeightsFile& file) {
+  const auto text = file.metadata.find("lora_adapter_metadata");
+  if (text == file.metadata.end()) return Config();
+  auto out = Config::parse(text->second);
+  if (!out)
+    return base::fail(std::move(out).error().with_context(
+        std::format("reading lora_adapter_metadata of {}", choice.file.native())));
+  return out;
+}
+
+std::optional<double> alpha_of(const Config& settings, const std::string& role) {
+  const auto key = role + ".lora_alpha";
+  return settings.has(key) ? std::optional(settings.number(key, 0)) : std::nullopt;
+}
+
 // Adds the adapters of one file to the parts of a model.
 class Adding {
  public:
@@ -120,6 +136,7 @@ class Adding {
   base::Status add(const AdapterChoice& choice) {
     TRY_ASSIGN(auto file, open_safetensors_file(choice.file));
     const SharedWeights source = std::move(file.weights);
+    TRY_ASSIGN(const auto settings, settings_of(choice, file));
     std::vector<std::string> unknown;
     for (const auto& [place, pair] : modules_of(*source, unknown)) {
       const auto role = role_of(place.first);
@@ -130,7 +147,7 @@ class Adding {
         unknown.push_back(pair.first_key);
         continue;
       }
-      TRY(add_pair(choice, source, pair, role, std::move(weights)));
+      TRY(add_pair(choice, source, pair, role, alpha_of(settings, role), std::move(weights)));
     }
     if (unknown.empty()) return {};
     return base::fail(
@@ -148,7 +165,8 @@ class Adding {
   }
 
   base::Status add_pair(const AdapterChoice& choice, const SharedWeights& source, const Pair& pair,
-                        const std::string& role, std::vector<AdapterTarget> targets) {
+                        const std::string& role, std::optional<double> alpha_told,
+                        std::vector<AdapterTarget> targets) {
     if (pair.down.empty() || pair.up.empty())
       return misfit(choice.file, pair.first_key, "has no second matrix");
     const auto down = source->find(pair.down)->shape;
@@ -163,7 +181,7 @@ class Adding {
       return misfit(choice.file, pair.down,
                     std::format("of shape {} with {} does not fit {} of shape {}", down.text(),
                                 up.text(), targets.front().weight, weight.text()));
-    float alpha = static_cast<float>(rank);
+    float alpha = static_cast<float>(alpha_told.value_or(static_cast<double>(rank)));
     if (!pair.alpha.empty()) {
       if (source->find(pair.alpha)->shape.elements() != 1)
         return misfit(choice.file, pair.alpha, "is no single number");

@@ -8,6 +8,7 @@
 //   then
 //     .lora_A.weight and .lora_B.weight, .lora.down.weight and .lora.up.weight, or older forms
 //   - ComfyUI: diffusion_model., then as either
+// Without an .alpha beside the matrices it is the header's ("lora_adapter_metadata"), or the rank.
 // The module has diffusers' name or that of the original layout, where fused matrices are one.
 #pragma once
 

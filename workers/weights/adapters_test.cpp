@@ -139,6 +139,23 @@ TEST_F(Adapters, SeveralWithWeightsAndAlpha) {
       added(all_of(base("text_encoder"), weight), 48, wave({48, 2}, 2), 0, wave({2, 24}, 1), 0.1f));
 }
 
+TEST_F(Adapters, AlphaInTheHeader) {
+  open("full_sd15");
+  const std::string weight = "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q.weight";
+  const auto shape = base("unet").find(weight)->shape;
+  const auto module = "unet." + weight.substr(0, weight.size() - 7);
+  WrittenModel adapter;
+  pair(adapter, module + ".lora_A.weight", module + ".lora_B.weight", shape[0], shape[1]);
+  adapter.write(folder_ / "told.safetensors",
+                R"({"lora_adapter_metadata": "{\"unet.r\": 2, \"unet.lora_alpha\": 6}"})");
+  const AdapterChoice choice{folder_ / "told.safetensors", 1};
+  const auto roles = with_adapters(model_, {&choice, 1});
+  ASSERT_TRUE(roles.has_value()) << roles.error().text();
+  expect_near(all_of(*roles->at("unet"), weight),
+              added(all_of(base("unet"), weight), static_cast<std::size_t>(shape[0]),
+                    wave({shape[0], 2}, 2), 0, wave({2, shape[1]}, 1), 3));
+}
+
 TEST_F(Adapters, Convolutions) {
   open("full_sd15");
   const std::string weight = "up_blocks.0.resnets.1.conv2.weight";

@@ -532,6 +532,62 @@ TEST_F(Layouts, EncodersAlone) {
        "num_key_value_heads", "head_dim", "rope_theta", "rms_norm_eps"});
 }
 
+TEST_F(Layouts, EncodersAsLlamaCppNamesThem) {
+  const auto t5 = WrittenModel::of(kGolden / "t5_encoder/model.safetensors");
+  WrittenModel original;
+  for (auto [name, tensor] : t5.list()) {
+    replace(name, "encoder.block.", "enc.blk.");
+    replace(name, "encoder.final_layer_norm", "enc.output_norm");
+    replace(name, "shared", "token_embd");
+    replace(name, "layer.0.layer_norm", "attn_norm");
+    replace(name, "layer.1.layer_norm", "ffn_norm");
+    replace(name, "layer.0.SelfAttention.relative_attention_bias", "attn_rel_b");
+    replace(name, "layer.0.SelfAttention.", "attn_");
+    replace(name, "layer.1.DenseReluDense.wi_0", "ffn_gate");
+    replace(name, "layer.1.DenseReluDense.wi_1", "ffn_up");
+    replace(name, "layer.1.DenseReluDense.wo", "ffn_down");
+    original.tensors[name] = tensor;
+  }
+  expect_same(opened(original), "text_encoder_2", t5);
+
+  const auto qwen = WrittenModel::of(kGolden / "qwen3_text/model.safetensors");
+  WrittenModel original_qwen;
+  for (auto [name, tensor] : qwen.list()) {
+    replace(name, "model.embed_tokens", "token_embd");
+    replace(name, "model.norm", "output_norm");
+    replace(name, "model.layers.", "blk.");
+    replace(name, "input_layernorm", "attn_norm");
+    replace(name, "post_attention_layernorm", "ffn_norm");
+    replace(name, "self_attn.o_proj", "attn_output");
+    replace(name, "self_attn.", "attn_");
+    replace(name, "mlp.", "ffn_");
+    replace(name, "_proj", "");
+    original_qwen.tensors[name] = tensor;
+  }
+  const auto files = opened(original_qwen);
+  expect_same(files, "text_encoder", qwen);
+  EXPECT_EQ((*files.part("text_encoder"))->kind, "Qwen3ForCausalLM");
+}
+
+TEST_F(Layouts, OldNamesInADecoderFolder) {
+  const auto vae = WrittenModel::of(kGolden / "vae_sd/model.safetensors");
+  WrittenModel old;
+  for (auto [name, tensor] : vae.list()) {
+    replace(name, "attentions.0.to_q", "attentions.0.query");
+    replace(name, "attentions.0.to_k", "attentions.0.key");
+    replace(name, "attentions.0.to_v", "attentions.0.value");
+    replace(name, "attentions.0.to_out.0", "attentions.0.proj_attn");
+    old.tensors[name] = tensor;
+  }
+  fs::copy(kGolden / "pipe_sd15", folder_ / "model", fs::copy_options::recursive);
+  old.write(folder_ / "model/vae/diffusion_pytorch_model.safetensors");
+  fs::copy_file(kGolden / "vae_sd/config.json", folder_ / "model/vae/config.json",
+                fs::copy_options::overwrite_existing);
+  const auto files = open_model({.model = folder_ / "model"});
+  ASSERT_TRUE(files.has_value()) << files.error().text();
+  expect_same(*files, "vae", vae);
+}
+
 TEST_F(Layouts, DiffusersNamesWithoutAFolder) {
   for (const auto& [golden, role] :
        {std::pair{"unet_sd15", "unet"}, std::pair{"flux_dev", "transformer"},
