@@ -23,6 +23,11 @@ endforeach()
 ingle_worker_room(tensor_onednn
   SOURCES onednn.cpp onednn_plan.cpp onednn_place.cpp onednn_view.cpp onednn_memory.cpp
           onednn_kernels.cpp onednn_rows.cpp onednn_places.cpp onednn_weights.cpp
-          onednn_products.cpp onednn_attention.cpp ${tensor_kernel_objects}
+          onednn_products.cpp onednn_attention.cpp onednn_blocked_attention.cpp ${tensor_kernel_objects}
   DEPS tensor OpenMP::OpenMP_CXX DNNL::dnnl)
 ingle_room_test(tensor_onednn SOURCES onednn_test.cpp DEPS tensor_reference)
+
+if(INGLE_BENCH)
+  add_executable(onednn_bench onednn_bench.cpp)
+  target_link_libraries(onednn_bench PRIVATE tensor_onednn)
+endif()

@@ -1,5 +1,5 @@
-// Attention as two batched products of oneDNN around an own softmax, for a block of queries of all
-// heads at a time, so that the scores stay small.
+// Attention in f32, and in bf16 on processors without products of bf16: two batched products of
+// oneDNN around an own softmax, for a block of queries of all heads at a time.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -131,7 +131,7 @@ class BatchedAttention : public StepKernel {
           float* row = scores + task * keys();
           const float* added = bias_row(run, item, head, query, bias);
           const Size seen = step_.causal ? std::min(keys(), query + 1) : keys();
-          const float most = k.highest(row, step_.scale, added, seen);
+          const float most = k.highest_with(row, step_.scale, added, seen);
           float sum = 0;
           if (std::isfinite(most)) sum = k.exponentials(row, most, seen);
           std::fill_n(row + seen, keys() - seen, 0.0f);
@@ -166,6 +166,7 @@ class BatchedAttention : public StepKernel {
 base::Result<std::unique_ptr<StepKernel>> make_attention_kernel(
     const AttentionStep& step, const std::shared_ptr<Library>& library) {
   return guarded("attention", [&]() -> base::Result<std::unique_ptr<StepKernel>> {
+    if (auto blocked = make_blocked_attention(step, library)) return blocked;
     auto out = std::make_unique<BatchedAttention>(step, library);
     TRY(out->prepare());
     return out;

@@ -37,11 +37,22 @@ struct Kernels {
   void (*moments)(const float* row, const float* origin, float* sum, float* square,
                   std::int64_t channels);
 
-  // Softmax in parts. `highest`: the largest of scale * row + bias, which goes into row; bias may
-  // be null. `exponentials`: row becomes exp(row - most), its sum is returned; -infinity gives 0.
-  float (*highest)(float* row, float scale, const float* bias, std::int64_t n);
+  // Softmax in parts. `highest_with`: row becomes scale * row + bias (bias may be null), its
+  // largest value is returned; `highest` only looks. `exponentials`: row becomes exp(row - most),
+  // the sum is returned; -infinity gives 0. `weights`: the same in bf16 of exp(scale * row - most),
+  // which must not be above 0 by more than rounding; a coarser function, within what bf16 tells.
+  float (*highest_with)(float* row, float scale, const float* bias, std::int64_t n);
+  float (*highest)(const float* row, std::int64_t n);
   float (*exponentials)(float* row, float most, std::int64_t n);
-  float (*exponentials_bf16)(const float* row, Bf16* to, float most, std::int64_t n);
+  float (*weights)(const float* row, Bf16* to, float scale, float most, std::int64_t n);
+
+  // Matrices as bf16 products read them, in pairs along the summed axis. `pack_turned`: `count`
+  // rows of `width` elements (even), `step` apart, become [width / 2][lane][2]; rows from count to
+  // lane (a multiple of 16) are zeros. `pack_pairs`: two rows of n become [n][2]; b may be null
+  // (zeros).
+  void (*pack_turned)(const Bf16* rows, std::int64_t step, std::int64_t count, std::int64_t width,
+                      std::int64_t lane, Bf16* to);
+  void (*pack_pairs)(const Bf16* a, const Bf16* b, Bf16* to, std::int64_t n);
 };
 
 // The best for this processor.

@@ -166,7 +166,7 @@ void moments(const float* __restrict row, const float* __restrict origin, float*
   }
 }
 
-float highest(float* __restrict row, float scale, const float* __restrict bias, Size n) {
+float highest_with(float* __restrict row, float scale, const float* __restrict bias, Size n) {
   float most = -__builtin_inff();
   if (bias) {
 #pragma omp simd reduction(max : most)
@@ -192,15 +192,74 @@ float exponentials(float* row, float most, Size n) {
   }
   return sum;
 }
-float exponentials_bf16(const float* __restrict row, Bf16* __restrict to, float most, Size n) {
+float highest(const float* row, Size n) {
+  float most = -__builtin_inff();
+#pragma omp simd reduction(max : most)
+  for (Size i = 0; i < n; ++i) most = row[i] > most ? row[i] : most;
+  return most;
+}
+
+// 2^t for t of 0 and less, within 4e-6 of the value: whole part by the exponent, the rest in (-1,
+// 0] by a polynomial.
+INLINE float power_of_two(float t) {
+  const float clamped = t < -126.0f ? -126.0f : t;
+  const std::int32_t whole = static_cast<std::int32_t>(clamped);
+  const float f = clamped - static_cast<float>(whole);
+  float p = 7.5924664e-3f;
+  p = p * f + 5.2922140e-2f;
+  p = p * f + 2.3986306e-1f;
+  p = p * f + 6.9304424e-1f;
+  p = p * f + 9.9999800e-1f;
+  const float out = p * from_bits(static_cast<std::uint32_t>(whole + 127) << 23);
+  return t < -126.0f ? 0.0f : out;
+}
+
+float weights(const float* __restrict row, Bf16* __restrict to, float scale, float most, Size n) {
+  const float factor = scale * 1.44269504f, offset = most * 1.44269504f;
   float sum = 0;
 #pragma omp simd reduction(+ : sum)
   for (Size i = 0; i < n; ++i) {
-    const float e = exponential(row[i] - most);
-    sum += e;
-    to[i] = narrowed(e);
+    const float t = row[i] * factor - offset;
+    const float e = power_of_two(t > 0.0f ? 0.0f : t);
+    const std::uint32_t bits = to_bits(e) + 0x8000u;
+    sum += from_bits(bits & 0xffff0000u);
+    to[i] = static_cast<Bf16>(bits >> 16);
   }
   return sum;
+}
+
+void pack_turned(const Bf16* __restrict rows, Size step, Size count, Size width, Size lane,
+                 Bf16* __restrict to) {
+  constexpr Size kTile = 16;
+  const Size pairs = width / 2;
+  for (Size row = 0; row < lane; row += kTile)
+    for (Size pair = 0; pair < pairs; pair += kTile) {
+      // Through a tile, so that both sides are touched line by line.
+      std::uint32_t tile[kTile][kTile] = {};
+      const Size wide = pairs - pair < kTile ? pairs - pair : kTile;
+      for (Size i = 0; i < kTile && row + i < count; ++i)
+        __builtin_memcpy(tile[i], rows + (row + i) * step + 2 * pair,
+                         static_cast<unsigned long>(wide) * 4);
+      for (Size j = 0; j < wide; ++j) {
+        std::uint32_t line[kTile];
+        for (Size i = 0; i < kTile; ++i) line[i] = tile[i][j];
+        __builtin_memcpy(to + ((pair + j) * lane + row) * 2, line, sizeof(line));
+      }
+    }
+}
+
+void pack_pairs(const Bf16* __restrict a, const Bf16* __restrict b, Bf16* __restrict to, Size n) {
+  if (b) {
+    for (Size i = 0; i < n; ++i) {
+      to[2 * i] = a[i];
+      to[2 * i + 1] = b[i];
+    }
+  } else {
+    for (Size i = 0; i < n; ++i) {
+      to[2 * i] = a[i];
+      to[2 * i + 1] = 0;
+    }
+  }
 }
 
 }  // namespace
@@ -222,9 +281,12 @@ const Kernels INGLE_LEVEL{
     .rope_pairs = rope_pairs,
     .rope_halves = rope_halves,
     .moments = moments,
+    .highest_with = highest_with,
     .highest = highest,
     .exponentials = exponentials,
-    .exponentials_bf16 = exponentials_bf16,
+    .weights = weights,
+    .pack_turned = pack_turned,
+    .pack_pairs = pack_pairs,
 };
 
 }  // namespace ingle::tensor::cpu

@@ -7,6 +7,8 @@
 #include <string>
 
 #include "oneapi/dnnl/dnnl.hpp"
+#include "oneapi/dnnl/dnnl_ukernel.hpp"
+#include "tensor/onednn_kernels.h"
 #include "tensor/onednn_memory.h"
 #include "tensor/onednn_step.h"
 
@@ -15,9 +17,18 @@ namespace ingle::tensor::cpu {
 using Md = dnnl::memory::desc;
 using Dims = dnnl::memory::dims;
 
+// A product of blocks, bf16 times bf16 added to f32: m rows of k with a step of a, k by n in pairs
+// with a step of b, m rows of n with a step of c.
+struct BlockShape {
+  std::int64_t m, n, k, a, b, c;
+  bool add;
+  auto operator<=>(const BlockShape&) const = default;
+};
+
 struct Library {
   dnnl::engine engine{dnnl::engine::kind::cpu, 0};
   dnnl::stream stream{engine};
+  std::map<BlockShape, std::unique_ptr<dnnl::ukernel::brgemm>> blocks{};
 };
 
 base::Error library_error(const dnnl::error& error, std::string_view what);
@@ -43,6 +54,12 @@ struct PackedWeight {
   Pages pages{};
 };
 
+// Where the blocks of a packed weight lie, in elements.
+struct PairedLayout {
+  std::int64_t inputs_block, outputs_block;
+  std::int64_t inputs_step, outputs_step, height_step, width_step;
+};
+
 // The weights of one module by use: packed once in the layout of the first that asks.
 class WeightStore {
  public:
@@ -63,7 +80,14 @@ class WeightStore {
 
  private:
   base::Status read_plain(const WeightUse& use, Type type, std::byte* to) const;
-  base::Status read_part(const std::string& name, Type type, std::byte* to) const;
+  base::Status read_paired(const WeightUse& use, const PairedLayout& layout, Bf16* to) const;
+  base::Status read_rows(const WeightUse& use, std::int64_t begin, std::int64_t end, Type type,
+                         std::vector<float>& floats, std::byte* to) const;
+  base::Status read_file_rows(const std::string& name, const WeightInfo& info, std::int64_t begin,
+                              std::int64_t n, std::vector<float>& floats) const;
+  template <class Take>
+  base::Status each_panel(const WeightUse& use, std::int64_t panel, Type type,
+                          const Take& take) const;
 
   const std::shared_ptr<Library> library_;
   const WeightSource& source_;
@@ -81,6 +105,9 @@ base::Result<std::unique_ptr<StepKernel>> make_conv_kernel(const ConvStep& step,
                                                            const Plan& plan,
                                                            const std::shared_ptr<Library>& library,
                                                            WeightStore& weights);
+// In blocks that stay in the caches; null where this processor or the step does not allow it.
+std::unique_ptr<StepKernel> make_blocked_attention(const AttentionStep& step,
+                                                   const std::shared_ptr<Library>& library);
 base::Result<std::unique_ptr<StepKernel>> make_attention_kernel(
     const AttentionStep& step, const std::shared_ptr<Library>& library);
 

@@ -249,6 +249,59 @@ TEST(Onednn, LongAttentionIsCutIntoBlocks) {
   check(g, w, 3e-2f);
 }
 
+// Weights that are stored in 16 bits, joined, of sizes that fill no block, with and without a view
+// of their bytes.
+class HalfWeights : public MemoryWeights {
+ public:
+  explicit HalfWeights(bool visible) : visible_(visible) {}
+  void add_half(const std::string& name, Shape shape, std::uint32_t seed) {
+    auto values = random_values(shape.elements(), seed);
+    auto& halves = halves_[name];
+    for (auto& x : values) {
+      halves.push_back(static_cast<_Float16>(x));
+      x = static_cast<float>(halves.back());
+    }
+    add(name, shape, std::move(values));
+  }
+  std::optional<WeightInfo> find(std::string_view name) const override {
+    auto out = MemoryWeights::find(name);
+    if (out) out->type = kF16;
+    return out;
+  }
+  std::optional<std::span<const std::byte>> stored(std::string_view name) const override {
+    if (!visible_) return std::nullopt;
+    return std::as_bytes(std::span(halves_.find(name)->second));
+  }
+
+ private:
+  const bool visible_;
+  std::map<std::string, std::vector<_Float16>, std::less<>> halves_{};
+};
+
+TEST(Onednn, WeightsPackedFromAnyStorage) {
+  for (const bool visible : {true, false}) {
+    HalfWeights w(visible);
+    w.add_half("a", {70, 50}, 1);
+    w.add_half("b", {33, 50}, 2);
+    w.add_half("bias a", {70}, 3);
+    w.add_half("bias b", {33}, 4);
+    w.add_half("conv", {39, 50, 3, 3}, 5);
+    w.add_half("odd", {20, 39, 3, 3}, 6);
+    w.add_half("point", {35, 20, 1, 1}, 7);
+    w.add_half("places", {1, 30, 50}, 8);
+    Graph g(w);
+    const std::string both[]{"a", "b"}, biases[]{"bias a", "bias b"};
+    const auto x = g.add(g.input("x", {2, 30, 50}), g.weight("places", {30, 50}));
+    g.output("joined",
+             g.linear(x, g.weight_joined(both, {103, 50}), g.weight_joined(biases, {103})));
+    auto h = g.conv2d(g.reshape(x, {2, 5, 6, 50}), g.weight("conv", {39, 50, 3, 3}), kNone, 1,
+                      Padding::same(1));
+    h = g.conv2d(h, g.weight("odd", {20, 39, 3, 3}), kNone, 1, Padding::same(1));
+    g.output("point", g.conv2d(h, g.weight("point", {35, 20, 1, 1}), kNone, 1, {}));
+    check(g, w);
+  }
+}
+
 // A random walk over operations on tokens [2, t, c]. Norms have a large epsilon, or they would
 // enlarge the rounding of values that nearly cancel.
 class RandomGraph {
