@@ -160,6 +160,7 @@ base::Result<FluxConfig> flux_config(const weights::Config& config) {
   out.pooled_channels =
       reader.integer("pooled_projection_dim", out.pooled_channels, {.high = 65536});
   out.guidance = config.flag("guidance_embeds", false);
+  bound_channels(reader, out.channels());
   expect_integer(reader, "patch_size", 1);
   if (config.has("axes_dims_rope") || out.head_size != 128)
     out.rope_axes = rope_axes(reader, "axes_dims_rope", 3, out.head_size);
@@ -168,6 +169,7 @@ base::Result<FluxConfig> flux_config(const weights::Config& config) {
 }
 
 void build_flux(Graph& graph, const FluxConfig& config, const JointSizes& sizes, Part part) {
+  check_sizes(sizes);
   Builder builder{graph, config, sizes};
   builder.embed_time();
   Tensor text, image, embedded;

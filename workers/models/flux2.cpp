@@ -147,12 +147,13 @@ base::Result<Flux2Config> flux2_config(const weights::Config& config) {
   out.in_channels = reader.integer("in_channels", out.in_channels, {.high = 4096});
   out.out_channels = reader.integer("out_channels", out.in_channels, {.high = 4096});
   out.text_channels = reader.integer("joint_attention_dim", out.text_channels, {.high = 65536});
-  const auto ratio = reader.number("mlp_ratio", 3, 0.25, 16);
+  const auto ratio = reader.number("mlp_ratio", 3, 0.25, 8);
   out.hidden_channels = std::max<std::int64_t>(
       1, static_cast<std::int64_t>(static_cast<double>(out.channels()) * ratio));
   out.guidance = config.flag("guidance_embeds", true);
   out.epsilon = static_cast<float>(reader.number("eps", 1e-6, 0, 1));
   out.rope_theta = reader.number("rope_theta", 2000, 1, 1e9);
+  bound_channels(reader, out.channels());
   expect_integer(reader, "patch_size", 1);
   expect_integer(reader, "timestep_guidance_channels", kTimeChannels);
   if (config.has("axes_dims_rope") || out.head_size != 128)
@@ -162,6 +163,7 @@ base::Result<Flux2Config> flux2_config(const weights::Config& config) {
 }
 
 void build_flux2(Graph& graph, const Flux2Config& config, const JointSizes& sizes, Part part) {
+  check_sizes(sizes);
   Builder builder{graph, config, sizes};
   builder.embed_time();
   Tensor text, image, embedded;

@@ -8,10 +8,10 @@
 #include <cstdlib>
 
 #include "models/flux.h"
-#include "models/positions.h"
+#include "models/random_joint.h"
+#include "tensor/memory_weights.h"
 #include "tensor/onednn.h"
 #include "tensor/product_rate.h"
-#include "tensor/random_weights.h"
 
 namespace ingle::models {
 namespace {
@@ -20,57 +20,6 @@ using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-void add_linear(tensor::RandomWeights& to, std::string_view name, std::int64_t out,
-                std::int64_t in) {
-  to.add(under(name, "weight"), {out, in});
-  to.add(under(name, "bias"), {out});
-}
-
-void add_double(tensor::RandomWeights& to, const FluxConfig& config, std::string_view block) {
-  const auto c = config.channels();
-  for (const auto* norm : {"norm1.linear", "norm1_context.linear"})
-    add_linear(to, under(block, norm), 6 * c, c);
-  for (const auto* layer :
-       {"to_q", "to_k", "to_v", "to_out.0", "add_q_proj", "add_k_proj", "add_v_proj", "to_add_out"})
-    add_linear(to, under(under(block, "attn"), layer), c, c);
-  for (const auto* norm : {"norm_q", "norm_k", "norm_added_q", "norm_added_k"})
-    to.add(under(under(under(block, "attn"), norm), "weight"), {config.head_size});
-  for (const auto* mlp : {"ff", "ff_context"}) {
-    add_linear(to, under(under(block, mlp), "net.0.proj"), 4 * c, c);
-    add_linear(to, under(under(block, mlp), "net.2"), c, 4 * c);
-  }
-}
-
-void add_single(tensor::RandomWeights& to, const FluxConfig& config, std::string_view block) {
-  const auto c = config.channels();
-  add_linear(to, under(block, "norm.linear"), 3 * c, c);
-  for (const auto* layer : {"attn.to_q", "attn.to_k", "attn.to_v"})
-    add_linear(to, under(block, layer), c, c);
-  for (const auto* norm : {"attn.norm_q", "attn.norm_k"})
-    to.add(under(under(block, norm), "weight"), {config.head_size});
-  add_linear(to, under(block, "proj_mlp"), 4 * c, c);
-  add_linear(to, under(block, "proj_out"), c, 5 * c);
-}
-
-tensor::RandomWeights random_flux(const FluxConfig& config) {
-  tensor::RandomWeights out;
-  const auto c = config.channels();
-  add_linear(out, "x_embedder", c, config.in_channels);
-  add_linear(out, "context_embedder", c, config.text_channels);
-  for (const auto& [name, in] : {std::pair("timestep_embedder", kTimeChannels),
-                                 std::pair("text_embedder", config.pooled_channels)}) {
-    add_linear(out, under(under("time_text_embed", name), "linear_1"), c, in);
-    add_linear(out, under(under("time_text_embed", name), "linear_2"), c, c);
-  }
-  for (std::int64_t i = 0; i < config.double_blocks; ++i)
-    add_double(out, config, under("transformer_blocks", i));
-  for (std::int64_t i = 0; i < config.single_blocks; ++i)
-    add_single(out, config, under("single_transformer_blocks", i));
-  add_linear(out, "norm_out.linear", 2 * c, c);
-  add_linear(out, "proj_out", config.out_channels, c);
-  return out;
 }
 
 void print_profile(const tensor::Executor& executor) {
@@ -82,7 +31,10 @@ void print_profile(const tensor::Executor& executor) {
 }
 
 base::Status bench(const FluxConfig& config, const JointSizes& sizes, std::int64_t runs) {
-  const auto weights = random_flux(config);
+  const tensor::MemoryWeights none;
+  Graph asked(none);
+  build_flux(asked, config, sizes);
+  const auto weights = random_joint_weights(asked);
   TRY_ASSIGN(const auto executor, tensor::make_onednn_executor({.profile = true}));
   TRY_ASSIGN(const auto module, executor->open(weights));
   Graph graph(weights);

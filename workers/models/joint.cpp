@@ -83,6 +83,22 @@ std::vector<std::int64_t> rope_axes(ConfigReader& reader, std::string_view key, 
   return axes;
 }
 
+void bound_channels(ConfigReader& reader, std::int64_t channels) {
+  if (channels > kJointChannelsMax)
+    reader.fail(ErrorCode::model_broken,
+                std::format("the model's configuration makes it {} channels wide, at most {} are "
+                            "possible",
+                            channels, kJointChannelsMax));
+}
+
+void check_sizes(const JointSizes& sizes) {
+  CHECK(sizes.items >= 1 && sizes.items <= 64 && sizes.text_tokens >= 1 &&
+            sizes.text_tokens <= kJointTokensMax && sizes.image_tokens >= 1 &&
+            sizes.image_tokens <= kJointTokensMax &&
+            sizes.items * (sizes.text_tokens + sizes.image_tokens) <= kJointTokensMax,
+        "tokens within their limits");
+}
+
 void expect_integer(ConfigReader& reader, std::string_view key, std::int64_t known) {
   if (const auto value = reader.config().integer(key, known); value != known)
     reader.fail(ErrorCode::unsupported,

@@ -31,12 +31,19 @@ inline constexpr std::int64_t kTimeChannels = 256;  // of every sinusoid of a ti
 // The outputs of Part::first, from the image's stream before and after its block.
 void output_first(Graph& graph, Tensor text, Tensor image, Tensor image_before);
 
-// Sizes of one graph of FLUX.1 or FLUX.2.
+// Width of a transformer at most, and tokens of all items together: with these no tensor of a graph
+// has too many elements, whatever a configuration says.
+inline constexpr std::int64_t kJointChannelsMax = 1 << 15;
+inline constexpr std::int64_t kJointTokensMax = 1 << 20;
+
+// Sizes of one graph of FLUX.1 or FLUX.2: each at least 1, within kJointTokensMax (CHECKed).
 struct JointSizes {
   std::int64_t items = 1;
   std::int64_t text_tokens = 0;
   std::int64_t image_tokens = 0;
 };
+
+void check_sizes(const JointSizes& sizes);
 
 // Pieces of the last axis, one after the other; `sizes` make up the whole.
 std::vector<Tensor> pieces(Graph& graph, Tensor a, std::span<const std::int64_t> sizes);
@@ -73,6 +80,8 @@ Tensor full_attention(Graph& graph, const Heads& heads);
 // what is wrong.
 std::vector<std::int64_t> rope_axes(ConfigReader& reader, std::string_view key, std::size_t count,
                                     std::int64_t head_size);
+// That heads * head_size is within kJointChannelsMax.
+void bound_channels(ConfigReader& reader, std::int64_t channels);
 // A value that has only one meaning here, such as a patch size.
 void expect_integer(ConfigReader& reader, std::string_view key, std::int64_t known);
 

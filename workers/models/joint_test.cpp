@@ -10,6 +10,7 @@
 #include "models/golden_executors.h"
 #include "models/joint_cases.h"
 #include "models/z_image.h"
+#include "tensor/memory_weights.h"
 
 namespace ingle::models {
 namespace {
@@ -72,6 +73,38 @@ TEST(JointModels, ConfigurationsOutsideTheirLimitsAreRefusedByName) {
   for (const auto& [kind, text, key] : wrong)
     EXPECT_NE(message(text, kind).find(key), std::string::npos)
         << kind << " " << text << ": " << message(text, kind);
+}
+
+// A mistake is only told at the end: the graph is built all the same, and must not overflow.
+TEST(JointModels, TheLargestConfigurationsAreStillGraphs) {
+  const tensor::MemoryWeights none;
+  const auto limit = [&](std::string_view text) { return weights::Config::parse(text).value(); };
+  const JointSizes sizes{.items = 4, .text_tokens = 1 << 16, .image_tokens = 3 << 16};
+  const auto flux = flux_config(limit(R"({"num_attention_heads": 64, "attention_head_dim": 512,
+    "axes_dims_rope": [512, 0, 0], "num_layers": 2, "num_single_layers": 2, "in_channels": 4096,
+    "joint_attention_dim": 65536, "pooled_projection_dim": 65536})"));
+  ASSERT_TRUE(flux) << flux.error().text();
+  const auto flux2 = flux2_config(limit(R"({"num_attention_heads": 64, "attention_head_dim": 512,
+    "axes_dims_rope": [512, 0, 0, 0], "num_layers": 2, "num_single_layers": 2, "mlp_ratio": 8,
+    "in_channels": 4096, "joint_attention_dim": 65536})"));
+  ASSERT_TRUE(flux2) << flux2.error().text();
+  const auto z_image = z_image_config(limit(R"({"dim": 32768, "n_heads": 1, "n_layers": 2,
+    "axes_dims": [32768, 0, 0], "in_channels": 1024, "cap_feat_dim": 65536})"));
+  ASSERT_TRUE(z_image) << z_image.error().text();
+  const ZImageSizes z_sizes{.image_tokens = 3 << 18, .caption_tokens = 1 << 16};
+  for (int family = 0; family < 3; ++family) {
+    Graph graph(none);
+    if (family == 0) build_flux(graph, *flux, sizes);
+    if (family == 1) build_flux2(graph, *flux2, sizes);
+    if (family == 2) build_z_image(graph, *z_image, z_sizes);
+    ASSERT_FALSE(graph.status());
+    EXPECT_EQ(graph.status().error().code, base::ErrorCode::model_broken);
+    // As planned by sizes alone: nothing was too large on the way.
+    EXPECT_EQ(graph.shape(graph.outputs().back().tensor).rank(), 3u);
+    for (const auto& node : graph.nodes()) EXPECT_NE(node.shape, Shape{1});
+  }
+  EXPECT_FALSE(flux_config(limit(R"({"num_attention_heads": 256, "attention_head_dim": 512,
+    "axes_dims_rope": [512, 0, 0]})")));
 }
 
 }  // namespace

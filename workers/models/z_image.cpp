@@ -141,7 +141,7 @@ std::int64_t ZImageConfig::time_channels() const { return std::min<std::int64_t>
 base::Result<ZImageConfig> z_image_config(const weights::Config& config) {
   ZImageConfig out;
   ConfigReader reader(config);
-  out.channels = reader.integer("dim", out.channels, {.low = 8, .high = 65536});
+  out.channels = reader.integer("dim", out.channels, {.low = 8, .high = kJointChannelsMax});
   out.heads = reader.integer("n_heads", out.heads, {.high = 256});
   out.blocks = reader.integer("n_layers", out.blocks, {.high = 256});
   out.refiner_blocks =
@@ -177,6 +177,7 @@ base::Result<ZImageConfig> z_image_config(const weights::Config& config) {
 }
 
 void build_z_image(Graph& graph, const ZImageConfig& config, const ZImageSizes& sizes, Part part) {
+  check_sizes({.text_tokens = sizes.caption_tokens, .image_tokens = sizes.image_tokens});
   Builder builder{graph, config, sizes};
   const auto image_tokens = builder.padded(), c = config.channels;
   const auto both_tokens = image_tokens + sizes.caption_tokens;
