@@ -5,6 +5,10 @@
 #include <format>
 #include <limits>
 
+#include "models/joint_cases.h"
+#include "models/map_cases.h"
+#include "text/text_cases.h"
+
 namespace ingle::diffusion {
 namespace {
 
@@ -12,8 +16,25 @@ using base::ErrorCode;
 using base::fail;
 using base::Result;
 
+Result<Comparisons> check_tokenizer(const models::GoldenCase& golden, tensor::Executor&) {
+  return text::run_tokenizer_case(golden);
+}
+
 constexpr GoldenKind kKinds[] = {
+    {"autoencoder_kl", models::run_map_case},
+    {"autoencoder_kl_flux2", models::run_map_case},
+    {"clip_text_encoder", text::run_text_case},
+    {"flux2_transformer", models::run_joint_case},
+    {"flux_transformer", models::run_joint_case},
+    {"pipeline_from_embeddings", check_pipeline, pipeline_is_known},
+    {"pipeline_from_text", check_text_pipeline, pipeline_is_known},
+    {"qwen3_text_encoder", text::run_text_case},
     {"scheduler", check_scheduler},
+    {"t5_encoder", text::run_text_case},
+    {"tokenizer", check_tokenizer},
+    {"umt5_encoder", text::run_text_case},
+    {"unet_2d_condition", models::run_map_case},
+    {"z_image_transformer", models::run_joint_case},
 };
 
 // Everything that was computed lies within its limit, and something was.
@@ -56,6 +77,11 @@ GoldenVerdict check_golden(const std::filesystem::path& folder, tensor::Executor
   const auto golden = models::load_case(folder);
   if (!golden) {
     out.detail = golden.error().text();
+    return out;
+  }
+  if (kind->knows != nullptr && !kind->knows(*golden)) {
+    out.outcome = GoldenVerdict::Outcome::unknown_kind;
+    out.detail = std::format("unknown kind '{}' of this pipeline", out.kind);
     return out;
   }
   return judged(std::move(out), kind->check(*golden, executor));

@@ -21,6 +21,8 @@ using Comparisons = std::vector<models::Comparison>;
 struct GoldenKind {
   std::string_view name;
   base::Result<Comparisons> (*check)(const models::GoldenCase& golden, tensor::Executor& executor);
+  // Whether this case of the kind is one that can be computed here; nullptr: all are.
+  bool (*knows)(const models::GoldenCase& golden) = nullptr;
 };
 std::span<const GoldenKind> golden_kinds();
 
@@ -48,5 +50,11 @@ base::Status compare_if_there(const models::GoldenCase& golden, std::string_view
 // The checks, by file.
 base::Result<Comparisons> check_scheduler(const models::GoldenCase& golden,
                                           tensor::Executor& executor);
+base::Result<Comparisons> check_pipeline(const models::GoldenCase& golden,
+                                         tensor::Executor& executor);
+base::Result<Comparisons> check_text_pipeline(const models::GoldenCase& golden,
+                                              tensor::Executor& executor);
+// Whether the pipeline's class is of a family that is known here.
+bool pipeline_is_known(const models::GoldenCase& golden);
 
 }  // namespace ingle::diffusion

@@ -2,6 +2,8 @@
 
 #include <format>
 
+#include "tensor/ggml_executor.h"
+#include "tensor/onednn.h"
 #ifdef INGLE_REFERENCE_EXECUTOR
 #include "tensor/reference.h"
 #endif
@@ -9,18 +11,17 @@
 namespace ingle::diffusion {
 
 std::string golden_executor_names() {
-  std::string out;
-  const auto add = [&out](std::string_view name) {
-    if (!out.empty()) out += '|';
-    out += name;
-  };
 #ifdef INGLE_REFERENCE_EXECUTOR
-  add("reference");
+  return "onednn|ggml|reference";
+#else
+  return "onednn|ggml";
 #endif
-  return out;
 }
 
 base::Result<std::unique_ptr<tensor::Executor>> make_golden_executor(std::string_view name) {
+  if (name == "onednn") return tensor::make_onednn_executor({.precision = tensor::Precision::f32});
+  if (name == "ggml")
+    return tensor::make_ggml_executor({.device = "CPU", .weights = tensor::GgmlWeights::f32});
 #ifdef INGLE_REFERENCE_EXECUTOR
   if (name == "reference") return tensor::make_reference_executor();
 #endif

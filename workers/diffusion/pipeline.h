@@ -24,6 +24,27 @@ struct AdapterUse {
   double weight = 1;
 };
 
+// What an image is for, when there is no mask.
+enum class ImageUse : std::uint8_t {
+  automatic,  // reference where the model can edit, else start
+  start,      // the picture begins from it
+  reference,  // the picture is made while looking at it
+};
+
+// Pixels added on each side of the image, in whole multiples of what the model can make.
+struct Extension {
+  std::int64_t left = 0, top = 0, right = 0, bottom = 0;
+  bool any() const { return left != 0 || top != 0 || right != 0 || bottom != 0; }
+};
+
+// A second pass over the picture, made larger.
+struct Hires {
+  double scale = 0;        // of the sides, above 1 to 4; 0: no second pass
+  double strength = 0.5;   // of the second pass
+  std::int64_t steps = 0;  // 0: as in the first
+  bool pixels = false;     // enlarge the decoded picture, instead of the latents
+};
+
 // What is absent is the model's own default.
 struct Request {
   std::string prompt{};
@@ -44,6 +65,16 @@ struct Request {
   std::vector<AdapterUse> adapters{};
   bool tile_decoder = false;       // decode in tiles, for less memory
   std::int64_t preview_every = 0;  // steps between previews; 0: none
+
+  ImageUse image_use = ImageUse::automatic;
+  std::int64_t mask_feather = 0;  // pixels over which the mask's edge fades, 0 to 256
+  Extension extend{};             // outpainting: the image grows, and what is new is painted
+  double guidance_begin = 0;      // classifier-free guidance from this share of the steps on,
+  double guidance_end = 1;        // to this one
+  double eta = 0;                 // ddim: noise that is added in each step, 0 to 1
+  double step_cache = 0;  // transformers: how much a step may change for its blocks to be left out;
+                          // 0: none is. Its error is the caller's trade (models/step_cache.h).
+  Hires hires{};
 };
 
 enum class Stage : std::uint8_t { encode_prompt, encode_image, denoise, decode };

@@ -41,6 +41,17 @@ void Sampler::add_noise(std::size_t i, std::span<const float> clean, std::span<c
     out[k] = static_cast<float>(shares.clean * clean[k] + shares.noise * noise[k]);
 }
 
+void Sampler::clean(std::size_t i, std::span<const float> sample, std::span<const float> output,
+                    std::span<float> out) const {
+  CHECK(sample.size() == output.size() && sample.size() == out.size(), "samples of one size");
+  const Mix shares = mix(i);
+  const bool flow = prediction_ == Prediction::flow;
+  const double norm = flow ? 1 : std::hypot(shares.clean, shares.noise);
+  const auto by = clean_factors(prediction_, {shares.clean / norm, shares.noise / norm});
+  for (std::size_t k = 0; k < out.size(); ++k)
+    out[k] = static_cast<float>(by.sample * sample[k] / norm + by.output * output[k]);
+}
+
 base::Result<std::unique_ptr<Sampler>> make_sampler(const SchedulerConfig& config,
                                                     Schedule schedule, const SchedulePlan& plan) {
   const bool flow = config.prediction == Prediction::flow;

@@ -40,15 +40,20 @@ class Sampler {
   // the kept part of a picture is held at. At evaluations() and beyond: `clean` itself.
   void add_noise(std::size_t i, std::span<const float> clean, std::span<const float> noise,
                  std::span<float> out) const;
+  // The clean sample that the model's output at evaluation i speaks of.
+  void clean(std::size_t i, std::span<const float> sample, std::span<const float> output,
+             std::span<float> out) const;
 
  protected:
-  explicit Sampler(Schedule schedule) : schedule_(std::move(schedule)) {}
+  Sampler(Prediction prediction, Schedule schedule)
+      : prediction_(prediction), schedule_(std::move(schedule)) {}
   struct Mix {
     double clean = 1, noise = 0;
   };
   // The shares of picture and noise at evaluation i.
   virtual Mix mix(std::size_t i) const = 0;
 
+  const Prediction prediction_;
   const Schedule schedule_;
 };
 

@@ -12,7 +12,9 @@ namespace {
 class AlphaSampler : public Sampler {
  public:
   AlphaSampler(const SchedulerConfig& config, Schedule schedule)
-      : Sampler(std::move(schedule)), config_(config), bars_(alpha_bars(config)) {}
+      : Sampler(config.prediction, std::move(schedule)),
+        config_(config),
+        bars_(alpha_bars(config)) {}
   double input_scale(std::size_t) const override { return 1; }
 
  protected:

@@ -13,7 +13,7 @@ namespace {
 class DpmppSampler : public Sampler {
  public:
   DpmppSampler(const SchedulerConfig& config, Schedule schedule)
-      : Sampler(std::move(schedule)), config_(config) {}
+      : Sampler(config.prediction, std::move(schedule)), config_(config) {}
 
   double input_scale(std::size_t) const override { return 1; }
   bool needs_noise(std::size_t) const override { return config_.stochastic; }

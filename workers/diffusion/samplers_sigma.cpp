@@ -12,7 +12,7 @@ namespace {
 class SigmaSampler : public Sampler {
  public:
   SigmaSampler(const SchedulerConfig& config, Schedule schedule)
-      : Sampler(std::move(schedule)), prediction_(config.prediction) {}
+      : Sampler(config.prediction, std::move(schedule)) {}
 
   double input_scale(std::size_t i) const override {
     const double sigma = schedule_.sigmas[i];
@@ -39,8 +39,6 @@ class SigmaSampler : public Sampler {
     const double rest = to / from;  // sample' = x0 + (sample - x0) * to / from
     return {rest + (1 - rest) * clean.sample, (1 - rest) * clean.output};
   }
-
-  const Prediction prediction_;
 };
 
 class EulerSampler : public SigmaSampler {

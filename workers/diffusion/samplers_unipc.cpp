@@ -39,7 +39,7 @@ Row solved(std::array<Row, kOrderMax> matrix, Row right, std::size_t n) {
 class UnipcSampler : public Sampler {
  public:
   UnipcSampler(const SchedulerConfig& config, Schedule schedule)
-      : Sampler(std::move(schedule)), config_(config) {}
+      : Sampler(config.prediction, std::move(schedule)), config_(config) {}
 
   double input_scale(std::size_t) const override { return 1; }
 

@@ -193,18 +193,6 @@ Schedule sigma_schedule(const SchedulerConfig& config, const SchedulePlan& plan)
   return out;
 }
 
-// Heun evaluates the model twice a step: all but the first and the last sigma come twice.
-Schedule doubled(Schedule schedule) {
-  Schedule out{.init_noise_sigma = schedule.init_noise_sigma};
-  for (std::size_t i = 0; i < schedule.timesteps.size(); ++i)
-    for (int time = i == 0 ? 1 : 0; time < 2; ++time) {
-      out.timesteps.push_back(schedule.timesteps[i]);
-      out.sigmas.push_back(schedule.sigmas[i]);
-    }
-  out.sigmas.push_back(schedule.sigmas.back());
-  return out;
-}
-
 double shifted(double sigma, double shift) { return shift * sigma / (1 + (shift - 1) * sigma); }
 
 // Stretched so that the last is the wanted one.
@@ -272,6 +260,17 @@ Schedule lcm_schedule(const SchedulerConfig& config, const SchedulePlan& plan) {
 
 }  // namespace
 
+Schedule doubled(const Schedule& schedule) {
+  Schedule out{.init_noise_sigma = schedule.init_noise_sigma};
+  for (std::size_t i = 0; i < schedule.timesteps.size(); ++i)
+    for (int time = i == 0 ? 1 : 0; time < 2; ++time) {
+      out.timesteps.push_back(schedule.timesteps[i]);
+      out.sigmas.push_back(schedule.sigmas[i]);
+    }
+  out.sigmas.push_back(schedule.sigmas.back());
+  return out;
+}
+
 std::vector<float> alpha_bars(const SchedulerConfig& config) {
   auto alphas = training_betas(config);
   for (float& beta : alphas) beta = 1.0f - beta;
@@ -306,7 +305,7 @@ base::Result<Schedule> make_schedule(const SchedulerConfig& config, const Schedu
   }
   if (is_multistep(config.kind) && config.flow_sigmas) return flow_solver_schedule(config, plan);
   auto out = sigma_schedule(config, plan);
-  return config.kind == SamplerKind::heun ? doubled(std::move(out)) : std::move(out);
+  return config.kind == SamplerKind::heun ? doubled(out) : std::move(out);
 }
 
 std::vector<double> flow_sigmas_even(std::int64_t steps) {

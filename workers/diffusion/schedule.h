@@ -120,6 +120,10 @@ struct Schedule {
 // Errors: invalid_argument ("steps": what is possible).
 base::Result<Schedule> make_schedule(const SchedulerConfig& config, const SchedulePlan& plan);
 
+// The same for Heun, which evaluates the model twice a step: all but the first and the last sigma
+// come twice.
+Schedule doubled(const Schedule& schedule);
+
 // The share of the clean picture's variance at each training step, cumulated (alpha bar). f32: it
 // is what models were trained with, and the smallest sigmas feel its rounding.
 std::vector<float> alpha_bars(const SchedulerConfig& config);
