@@ -108,6 +108,17 @@ TEST_F(Convert, EncodersAndDecodersAsSingleFiles) {
   EXPECT_TRUE(wrong.has_value());  // its own decoder
 }
 
+TEST_F(Convert, WhatStaysOfItsTypeStaysAsItIs) {
+  ASSERT_TRUE(convert_to_gguf(kGolden / "flux_dev", out(), {.type = tensor::kQ8_0}, kGoOn));
+  const auto first = open_weights_file(out());
+  ASSERT_TRUE(convert_to_gguf(out(), folder_ / "again.gguf", {.type = tensor::kQ8_0}, kGoOn));
+  const auto second = open_weights_file(folder_ / "again.gguf");
+  for (const auto& name : first->weights->names())
+    EXPECT_TRUE(std::ranges::equal(*first->weights->stored(name), *second->weights->stored(name)))
+        << name;
+  EXPECT_EQ(second->metadata.at("ingle.part.class"), "FluxTransformer2DModel");
+}
+
 TEST_F(Convert, FiveAxesAndScalars) {
   WrittenModel model;
   model.tensors["video.weight"] = {{2, 3, 2, 2, 32}, std::vector<float>(768, 0.5f)};
