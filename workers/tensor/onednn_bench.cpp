@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <ctime>
 #include <format>
+#include <functional>
 #include <print>
 #include <random>
 
@@ -275,9 +276,8 @@ Ready compile(Module& module, const Graph& graph) {
 }
 
 void measure(const Stack& stack, int threads, bool processor) {
-  const bool profile = true;
   PoolWeights weights(80 << 20);
-  auto executor = make_onednn_executor({.threads = threads, .profile = profile});
+  auto executor = make_onednn_executor({.threads = threads, .profile = true});
   CHECK(executor.has_value(), "oneDNN starts");
   const auto peak_module = (*executor)->open(weights);
   Graph product(weights);
@@ -288,16 +288,21 @@ void measure(const Stack& stack, int threads, bool processor) {
   auto yard = compile(**peak_module, product);
   const auto module = (*executor)->open(weights);
   const auto begin = Clock::now();
+  const auto used = std::clock();
   auto ready = compile(**module, graph);
-  const double load = std::chrono::duration<double>(Clock::now() - begin).count();
+  const double load = processor ? static_cast<double>(std::clock() - used) / CLOCKS_PER_SEC
+                                : std::chrono::duration<double>(Clock::now() - begin).count();
   ready.seconds(processor);
   yard.seconds(processor);
-  const auto before = onednn_profile(**executor);
+  OnednnProfile profile{};
   double best = 0, rate = 0, peak = 0;
   for (int i = 0; i < 3; ++i) {
     const double around =
         yard.operations / std::min(yard.seconds(processor), yard.seconds(processor));
+    const auto before = onednn_profile(**executor);
     const double own = ready.operations / ready.seconds(processor);
+    const auto after = onednn_profile(**executor);
+    for (std::size_t op = 0; op < profile.size(); ++op) profile[op] += after[op] - before[op];
     peak = std::max(peak, around);
     rate = std::max(rate, own);
     best = std::max(best, own / around);
@@ -310,13 +315,10 @@ void measure(const Stack& stack, int threads, bool processor) {
       stack.name, ready.operations / 1e9, rate / 1e9, peak / 1e9, rate / peak, best,
       memory.activations_bytes >> 20, memory.scratch_bytes >> 20,
       (*module)->memory().weights_bytes >> 20, load);
-  if (!profile) return;
-  auto after = onednn_profile(**executor);
-  double sum = 0;
-  for (std::size_t op = 0; op < after.size(); ++op) sum += after[op] -= before[op];
-  for (std::size_t op = 0; op < after.size(); ++op)
-    if (after[op] > 0.005 * sum)
-      std::print("  {} {:.1f}%", op_name(static_cast<Op>(op)), 100 * after[op] / sum);
+  const double sum = std::ranges::fold_left(profile, 0.0, std::plus());
+  for (std::size_t op = 0; op < profile.size(); ++op)
+    if (profile[op] > 0.005 * sum)
+      std::print("  {} {:.1f}%", op_name(static_cast<Op>(op)), 100 * profile[op] / sum);
   std::println("");
 }
 

@@ -228,23 +228,50 @@ float weights(const float* __restrict row, Bf16* __restrict to, float scale, flo
   return sum;
 }
 
+// Sixteen rows of sixteen words, turned in four rounds of exchanges between halves.
+using Words [[gnu::vector_size(64), gnu::may_alias]] = std::uint32_t;
+
+template <int kApart>
+INLINE void exchange(Words* __restrict rows) {
+  Words lower{}, upper{};
+  for (int lane = 0; lane < 16; ++lane) {
+    const auto at = static_cast<std::uint32_t>(lane);
+    lower[lane] = lane & kApart ? at - kApart + 16 : at;
+    upper[lane] = lane & kApart ? at + 16 : at + kApart;
+  }
+  for (int i = 0; i < 16; ++i) {
+    if (i & kApart) continue;
+    const Words a = rows[i], b = rows[i + kApart];
+    rows[i] = __builtin_shuffle(a, b, lower);
+    rows[i + kApart] = __builtin_shuffle(a, b, upper);
+  }
+}
+
 void pack_turned(const Bf16* __restrict rows, Size step, Size count, Size width, Size lane,
                  Bf16* __restrict to) {
   constexpr Size kTile = 16;
   const Size pairs = width / 2;
   for (Size row = 0; row < lane; row += kTile)
     for (Size pair = 0; pair < pairs; pair += kTile) {
-      // Through a tile, so that both sides are touched line by line.
-      std::uint32_t tile[kTile][kTile] = {};
+      Words tile[kTile];
       const Size wide = pairs - pair < kTile ? pairs - pair : kTile;
-      for (Size i = 0; i < kTile && row + i < count; ++i)
-        __builtin_memcpy(tile[i], rows + (row + i) * step + 2 * pair,
-                         static_cast<unsigned long>(wide) * 4);
-      for (Size j = 0; j < wide; ++j) {
-        std::uint32_t line[kTile];
-        for (Size i = 0; i < kTile; ++i) line[i] = tile[i][j];
-        __builtin_memcpy(to + ((pair + j) * lane + row) * 2, line, sizeof(line));
+      if (wide == kTile && row + kTile <= count) {
+        for (Size i = 0; i < kTile; ++i)
+          __builtin_memcpy(&tile[i], rows + (row + i) * step + 2 * pair, sizeof(Words));
+      } else {
+        for (Size i = 0; i < kTile; ++i) {
+          tile[i] = Words{};
+          if (row + i < count)
+            __builtin_memcpy(&tile[i], rows + (row + i) * step + 2 * pair,
+                             static_cast<unsigned long>(wide) * 4);
+        }
       }
+      exchange<8>(tile);
+      exchange<4>(tile);
+      exchange<2>(tile);
+      exchange<1>(tile);
+      for (Size j = 0; j < wide; ++j)
+        __builtin_memcpy(to + ((pair + j) * lane + row) * 2, &tile[j], sizeof(Words));
     }
 }
 

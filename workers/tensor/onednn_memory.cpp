@@ -5,12 +5,6 @@
 #include <format>
 
 namespace ingle::tensor::cpu {
-namespace {
-
-constexpr std::int64_t kHugeBytes = 2 << 20;
-
-}  // namespace
-
 base::Status Pages::resize(std::int64_t bytes) {
   release();
   if (bytes == 0) return {};
@@ -23,8 +17,6 @@ base::Status Pages::resize(std::int64_t bytes) {
                                   (bytes >> 20) + 1));
   data_ = static_cast<std::byte*>(data);
   bytes_ = bytes;
-  // Advice only: without huge pages everything works, more slowly.
-  if (bytes >= 2 * kHugeBytes) madvise(data, static_cast<std::size_t>(bytes), MADV_HUGEPAGE);
   return {};
 }
 

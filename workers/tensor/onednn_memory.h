@@ -1,6 +1,6 @@
-// Pages: memory straight from the system, aligned to pages, in huge ones where they are to be had;
-// given back as a whole. Weights and activations lie in it, so that what is held is what is
-// reported. Not thread-safe.
+// Pages: memory straight from the system, given back as a whole. Weights and activations lie in it,
+// so that what is held is what is reported. No huge pages: products gain nothing from them, and a
+// virtual machine may need 2 s to hand out a GiB of them (0.5 s in small ones). Not thread-safe.
 #pragma once
 
 #include <cstddef>

@@ -253,21 +253,55 @@ class ConvKernel : public ProductKernel {
     const Shape &a = step.a.shape, &out = step.out.shape;
     const bool apart =
         a[0] > 1 && (out[1] * out[2] >= kItemRowsMin || differs_by_item(step.stages, a[0]));
-    TRY(add_primitive(step, in_place, use, weights, apart ? 1 : a[0]));
+    const Size items = apart ? 1 : a[0];
+    const double operations = 2.0 * static_cast<double>(items * out[1] * out[2] * out[3]) *
+                              static_cast<double>(a[3] * step.kernel_height * step.kernel_width);
+    const auto pieces = static_cast<Size>(operations / kCallOperationsMax) + 1;
+    // A strip of a picture is one piece of memory; of several pictures it is not.
+    const Size height = items == 1 ? (out[1] + pieces - 1) / pieces : out[1];
     for (Size item = 0; item < (apart ? a[0] : 1); ++item)
-      calls_.push_back({.source = item * a[1] * a[2] * a[3],
-                        .target = item * out[1] * out[2] * out[3],
-                        .item = item});
+      for (Size y = 0; y < out[1]; y += height) {
+        const Strip strip = strip_at(step, y, std::min(height, out[1] - y));
+        auto found = std::ranges::find(strips_, strip);
+        if (found == strips_.end()) {
+          TRY(add_primitive(step, in_place, use, weights, items, strip));
+          strips_.push_back(strip);
+          found = strips_.end() - 1;
+        }
+        calls_.push_back({.primitive = static_cast<std::size_t>(found - strips_.begin()),
+                          .source = (item * a[1] + first_row(step, y)) * a[2] * a[3],
+                          .target = (item * out[1] + y) * out[2] * out[3],
+                          .item = item});
+      }
     return {};
   }
 
  private:
+  // Rows of the result with the rows and borders that they are made from.
+  struct Strip {
+    Size rows, source_rows, top, bottom;
+    bool operator==(const Strip&) const = default;
+  };
+
+  static Size first_row(const ConvStep& step, Size y) {
+    return std::max<Size>(0, y * step.stride - step.padding.top);
+  }
+  static Strip strip_at(const ConvStep& step, Size y, Size rows) {
+    const Size begin = y * step.stride - step.padding.top;
+    const Size end = begin + (rows - 1) * step.stride + step.kernel_height;
+    const Size height = step.a.shape[1];
+    return {.rows = rows,
+            .source_rows = std::min(end, height) - std::max<Size>(0, begin),
+            .top = std::max<Size>(0, -begin),
+            .bottom = std::max<Size>(0, end - height)};
+  }
+
   base::Status add_primitive(const ConvStep& step, int in_place, const WeightUse* use,
-                             WeightStore& weights, Size items) {
+                             WeightStore& weights, Size items, const Strip& strip) {
     const Shape &a = step.a.shape, &out = step.out.shape;
     const auto nhwc = dnnl::memory::format_tag::nhwc;
-    const Md source({items, a[3], a[1], a[2]}, data_type(step.a.type), nhwc);
-    const Md target({items, out[3], out[1], out[2]}, data_type(step.out.type), nhwc);
+    const Md source({items, a[3], strip.source_rows, a[2]}, data_type(step.a.type), nhwc);
+    const Md target({items, out[3], strip.rows, out[2]}, data_type(step.out.type), nhwc);
     const Md bias = step.bias.there()
                         ? Md({out[3]}, data_type(step.bias.type), dnnl::memory::format_tag::a)
                         : Md();
@@ -282,14 +316,15 @@ class ConvKernel : public ProductKernel {
     post_ = make_post_ops(
         step.stages, in_place,
         [&](Type type) {
-          return operands.emplace_back(Md({items, out[3], out[1], out[2]}, data_type(type), nhwc));
+          return operands.emplace_back(
+              Md({items, out[3], strip.rows, out[2]}, data_type(type), nhwc));
         },
         [&](Type type) {
           return operands.emplace_back(Md({1, out[3], 1, 1}, data_type(type), nhwc));
         });
     const Dims strides{step.stride, step.stride};
-    const Dims before{step.padding.top, step.padding.left};
-    const Dims after{step.padding.bottom, step.padding.right};
+    const Dims before{strip.top, step.padding.left};
+    const Dims after{strip.bottom, step.padding.right};
     const auto algorithm = dnnl::algorithm::convolution_direct;
     const auto kind = dnnl::prop_kind::forward_inference;
     const dnnl::convolution_forward::primitive_desc made(library_->engine, kind, algorithm, source,
@@ -303,6 +338,8 @@ class ConvKernel : public ProductKernel {
     scratch_ = std::max(scratch_, static_cast<Size>(made.scratchpad_desc().get_size()));
     return {};
   }
+
+  std::vector<Strip> strips_{};  // by number of primitive
 };
 
 template <class Kernel, class Step>

@@ -8,16 +8,14 @@
 
 #include <cmath>
 #include <format>
-#include <functional>
 #include <random>
 
 #include "tensor/memory_weights.h"
+#include "tensor/onednn_plan.h"
 #include "tensor/reference.h"
 
 namespace ingle::tensor {
 namespace {
-
-using Build = std::function<void(Graph&)>;
 
 std::vector<float> random_values(std::int64_t count, std::uint32_t seed, float scale = 1) {
   std::mt19937 engine(seed);
@@ -300,6 +298,94 @@ TEST(Onednn, WeightsPackedFromAnyStorage) {
     g.output("point", g.conv2d(h, g.weight("point", {35, 20, 1, 1}), kNone, 1, {}));
     check(g, w);
   }
+}
+
+Tensor block(Graph& g, RandomWeights& w, Tensor x, std::int64_t size) {
+  auto h = g.linear(g.layer_norm(x, kNone, kNone, 1e-5f), w.weight(g, {3 * size, size}));
+  const auto head = [&](std::int64_t i) {
+    const auto& s = g.shape(x);
+    return g.reshape(g.slice(h, 2, i * size, (i + 1) * size), {s[0], s[1], 4, size / 4});
+  };
+  const auto a = g.attention(head(0), head(1), head(2), 0.3f);
+  x = g.add(x, g.linear(g.reshape(a, g.shape(x)), w.weight(g, {size, size})));
+  h = g.gated(g.linear(x, w.weight(g, {8 * size, size})), Unary::gelu_erf, Gate::second);
+  return g.add(x, g.linear(h, w.weight(g, {size, 4 * size})));
+}
+
+TEST(Onednn, SameBitsWhateverTheBatchAndTheThreads) {
+  for (const auto precision : {Precision::f32, Precision::bf16}) {
+    std::vector<std::vector<float>> seen;
+    for (const int threads : {2, 2, 1})
+      for (const std::int64_t items : {1, 3}) {
+        RandomWeights w;
+        Graph g(w);
+        const auto one = g.input("x", {1, 320, 64});
+        const auto other = g.unary(one, Unary::tanh);
+        const auto x = items == 1 ? g.affine(one, 1, 0) : g.concat({one, other, other}, 0);
+        auto h = block(g, w, block(g, w, x, 64), 64);
+        h = g.conv2d(g.reshape(h, {items, 20, 16, 64}), w.weight(g, {32, 64, 3, 3}), kNone, 1,
+                     Padding::same(1));
+        h = g.group_norm(h, 4, w.weight(g, {32}), w.weight(g, {32}), 1e-5f);
+        g.output("out", g.slice(h, 0, 0, 1));
+        auto executor = make_onednn_executor({.precision = precision, .threads = threads});
+        seen.push_back(run(**executor, g, w).outputs[0]);
+        EXPECT_EQ(seen.back(), seen.front()) << threads << " threads, " << items << " items";
+      }
+  }
+}
+
+TEST(Onednn, StopsAndTellsMistakes) {
+  RandomWeights w;
+  Graph g(w);
+  g.output("out", block(g, w, g.input("x", {1, 40, 32}), 32));
+  auto executor = make_onednn_executor({});
+  const auto module = (*executor)->open(w);
+  const std::string unknown[]{"nothing"}, wanted[]{"out"};
+  const auto refused = (*module)->compile(g, unknown);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, base::ErrorCode::invalid_argument);
+  const auto program = (*module)->compile(g, wanted);
+  ASSERT_TRUE(program);
+  const std::vector<float> x(40 * 32, 1);
+  const Feed feeds[]{{"x", std::span<const float>(x)}};
+  const std::atomic<bool> stop = true;
+  const auto done = (*program)->run(feeds, {}, stop);
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().code, base::ErrorCode::cancelled);
+  EXPECT_FALSE(make_onednn_executor({.threads = -1}));
+}
+
+TEST(Onednn, MemoryIsWhatIsAliveAndWeightsAreHeldOnce) {
+  RandomWeights w;
+  Graph g(w);
+  auto x = g.input("x", {2, 64, 64});
+  for (int i = 0; i < 4; ++i) x = block(g, w, x, 64);
+  g.output("out", x);
+  const std::string wanted[]{"out"};
+  const auto plan = cpu::make_plan(g, wanted, Precision::bf16);
+  ASSERT_TRUE(plan);
+  EXPECT_GE(plan->arena_bytes, plan->live_bytes_max);
+  EXPECT_LE(static_cast<double>(plan->arena_bytes),
+            1.1 * static_cast<double>(plan->live_bytes_max));
+  // The widest layer's result, what it is made from and the residual: nothing else is alive.
+  EXPECT_LE(plan->live_bytes_max, 2 * 64 * (8 + 4 + 1) * 64 * 2);
+
+  auto executor = make_onednn_executor({});
+  const auto module = (*executor)->open(w);
+  std::uint64_t told = 0, total = 0;
+  const auto progress = [&](std::uint64_t done, std::uint64_t all) { told = done, total = all; };
+  const auto first = (*module)->compile(g, wanted, progress);
+  ASSERT_TRUE(first);
+  const auto held = (*module)->memory().weights_bytes;
+  EXPECT_EQ(total, 4u * (3 + 1 + 8 + 4) * 64 * 64 * 2);
+  EXPECT_EQ(told, total);
+  EXPECT_EQ(held, total);
+  told = 0;
+  const auto second = (*module)->compile(g, wanted, progress);
+  ASSERT_TRUE(second);
+  EXPECT_EQ(told, 0u);
+  EXPECT_EQ((*module)->memory().weights_bytes, held);
+  EXPECT_EQ((*first)->memory().activations_bytes, static_cast<std::uint64_t>(plan->arena_bytes));
 }
 
 // A random walk over operations on tokens [2, t, c]. Norms have a large epsilon, or they would
