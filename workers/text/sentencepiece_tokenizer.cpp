@@ -110,4 +110,8 @@ base::Result<std::unique_ptr<Tokenizer>> make_sentencepiece_tokenizer(std::strin
   return SentencePieceTokenizer::create(std::move(model));
 }
 
+base::Result<std::unique_ptr<Tokenizer>> make_sentencepiece_tokenizer(SentencePieceModel model) {
+  return SentencePieceTokenizer::create(std::move(model));
+}
+
 }  // namespace ingle::text

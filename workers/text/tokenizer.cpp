@@ -4,7 +4,9 @@
 #include <format>
 
 #include "base/check.h"
+#include "gguf/reader.h"
 #include "platform/files.h"
+#include "text/gguf_tokenizer.h"
 #include "text/sentencepiece_tokenizer.h"
 #include "text/tokenizer_json.h"
 
@@ -75,16 +77,24 @@ TokenizerResult open_unigram(const Folder& folder, PreferredFile preferred) {
   return make_sentencepiece_tokenizer(bytes);
 }
 
+TokenizerResult open_gguf(const std::filesystem::path& path, TokenizerKind kind) {
+  constexpr std::uint64_t kHeaderBytesMax = 512ull << 20;
+  TRY_ASSIGN(const auto file, platform::MappedFile::open(path, kHeaderBytesMax));
+  TRY_ASSIGN(const auto header, gguf::parse(file.bytes(), file.file_size_bytes()));
+  return make_gguf_tokenizer(header, kind);
+}
+
 }  // namespace
 
 TokenizerResult open_tokenizer(const std::filesystem::path& path, TokenizerKind kind,
                                PreferredFile preferred) {
   const Folder folder(path);
-  auto out = kind == TokenizerKind::unigram ? open_unigram(folder, preferred)
-                                            : open_pairs(folder, kind, preferred);
+  auto out = path.extension() == ".gguf"      ? open_gguf(path, kind)
+             : kind == TokenizerKind::unigram ? open_unigram(folder, preferred)
+                                              : open_pairs(folder, kind, preferred);
   if (!out)
     return base::fail(std::move(out).error().with_context(
-        std::format("opening the tokenizer in '{}'", path.string())));
+        std::format("opening the tokenizer of '{}'", path.string())));
   return out;
 }
 
