@@ -12,7 +12,8 @@ foreach(level ${tensor_levels})
   target_compile_definitions(tensor_kernels_${level} PRIVATE
     INGLE_LEVEL=kernels_${level} INGLE_LEVEL_NAME="${level}")
   target_compile_options(tensor_kernels_${level} PRIVATE
-    -O3 -fopenmp-simd -fno-math-errno -fno-trapping-math)
+    -O3 -fopenmp-simd -fno-math-errno -fno-trapping-math
+    -Wno-psabi)  # vectors are returned by inlined functions alone
   if(NOT level STREQUAL base)
     target_compile_options(tensor_kernels_${level} PRIVATE
       -march=x86-64-${level} -mprefer-vector-width=512)

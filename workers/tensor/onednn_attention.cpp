@@ -63,8 +63,10 @@ class BatchedAttention : public StepKernel {
   Size scores_bytes() const { return items() * kv_heads() * block_ * keys() * 4; }
 
   Md heads_layout(const View& view, Size queries, Size group, bool turned) const {
-    const auto& s = view.strides;
+    auto s = view.strides;
     const Size width = view.shape[3];
+    // A single row has any stride; oneDNN takes it for that of the items, too.
+    if (view.shape[1] == 1) s[1] = s[0];
     return turned ? Md({items(), kv_heads(), width, queries}, data_type(view.type),
                        Dims{s[0], s[2] * group, 1, s[1]})
                   : Md({items(), kv_heads(), queries, width}, data_type(view.type),

@@ -33,9 +33,11 @@ struct Kernels {
   void (*rope_pairs)(float* row, const float* cos, const float* sin, std::int64_t half);
   void (*rope_halves)(float* row, const float* cos, const float* sin, std::int64_t half);
 
-  // sum and square [channels] grow by row - origin and its square.
-  void (*moments)(const float* row, const float* origin, float* sum, float* square,
-                  std::int64_t channels);
+  // Of each channel over `places` rows, `step` apart: the sum of row - origin and of its square.
+  void (*moments)(const float* rows, std::int64_t step, std::int64_t places, const float* origin,
+                  float* sum, float* square, std::int64_t channels);
+  void (*moments_bf16)(const Bf16* rows, std::int64_t step, std::int64_t places,
+                       const float* origin, float* sum, float* square, std::int64_t channels);
 
   // Softmax in parts. `highest_with`: row becomes scale * row + bias (bias may be null), its
   // largest value is returned; `highest` only looks. `exponentials`: row becomes exp(row - most),

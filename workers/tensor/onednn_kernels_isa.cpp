@@ -157,13 +157,65 @@ void rope_halves(float* __restrict row, const float* __restrict cos, const float
   }
 }
 
-void moments(const float* __restrict row, const float* __restrict origin, float* __restrict sum,
-             float* __restrict square, Size channels) {
-  for (Size i = 0; i < channels; ++i) {
-    const float d = row[i] - origin[i];
-    sum[i] += d;
-    square[i] += d * d;
+using Floats [[gnu::vector_size(64)]] = float;
+using Halves [[gnu::vector_size(32)]] = Bf16;
+using Bits [[gnu::vector_size(64)]] = std::uint32_t;
+
+INLINE Floats sixteen(const float* from) {
+  Floats out;
+  __builtin_memcpy(&out, from, sizeof(out));
+  return out;
+}
+INLINE Floats sixteen(const Bf16* from) {
+  Halves halves;
+  __builtin_memcpy(&halves, from, sizeof(halves));
+  return __builtin_bit_cast(Floats, __builtin_convertvector(halves, Bits) << 16);
+}
+INLINE float one(const float* from) { return *from; }
+INLINE float one(const Bf16* from) { return widen(*from); }
+
+// kVectors times sixteen channels at a time, whose sums stay in registers from place to place.
+template <int kVectors, class Number>
+INLINE void moments_of(const Number* rows, Size step, Size places, const float* origin, float* sum,
+                       float* square) {
+  Floats from[kVectors], s[kVectors] = {}, q[kVectors] = {};
+  for (int v = 0; v < kVectors; ++v) from[v] = sixteen(origin + 16 * v);
+  for (Size p = 0; p < places; ++p)
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v) {
+      const Floats d = sixteen(rows + p * step + 16 * v) - from[v];
+      s[v] += d;
+      q[v] += d * d;
+    }
+  __builtin_memcpy(sum, s, sizeof(s));
+  __builtin_memcpy(square, q, sizeof(q));
+}
+
+template <class Number>
+INLINE void all_moments(const Number* rows, Size step, Size places, const float* origin, float* sum,
+                        float* square, Size channels) {
+  Size c = 0;
+  for (; c + 64 <= channels; c += 64)
+    moments_of<4>(rows + c, step, places, origin + c, sum + c, square + c);
+  for (; c + 16 <= channels; c += 16)
+    moments_of<1>(rows + c, step, places, origin + c, sum + c, square + c);
+  for (; c < channels; ++c) {
+    sum[c] = square[c] = 0;
+    for (Size p = 0; p < places; ++p) {
+      const float d = one(rows + p * step + c) - origin[c];
+      sum[c] += d;
+      square[c] += d * d;
+    }
   }
+}
+
+void moments(const float* rows, Size step, Size places, const float* origin, float* sum,
+             float* square, Size channels) {
+  all_moments(rows, step, places, origin, sum, square, channels);
+}
+void moments_bf16(const Bf16* rows, Size step, Size places, const float* origin, float* sum,
+                  float* square, Size channels) {
+  all_moments(rows, step, places, origin, sum, square, channels);
 }
 
 float highest_with(float* __restrict row, float scale, const float* __restrict bias, Size n) {
@@ -308,6 +360,7 @@ const Kernels INGLE_LEVEL{
     .rope_pairs = rope_pairs,
     .rope_halves = rope_halves,
     .moments = moments,
+    .moments_bf16 = moments_bf16,
     .highest_with = highest_with,
     .highest = highest,
     .exponentials = exponentials,

@@ -28,16 +28,18 @@ class MomentsKernel : public StepKernel {
   base::Status run(const Run& run) override {
     auto* sums = reinterpret_cast<float*>(run.scratch);
     parallel_tasks(
-        items() * blocks(), run.threads, [&] { return std::vector<float>(idx(2 * channels())); },
-        [&](Size task, std::vector<float>& rows) {
-          const Size item = task / blocks(), block = task % blocks();
-          const Size end = std::min(places(), (block + 1) * kBlockPlaces);
-          float* sum = sums + task * 2 * channels();
-          std::fill_n(sum, 2 * channels(), 0.0f);
-          const float* origin = place(run, item, 0, rows.data() + channels());
-          for (Size p = block * kBlockPlaces; p < end; ++p)
-            kernels().moments(place(run, item, p, rows.data()), origin, sum, sum + channels(),
-                              channels());
+        items() * blocks(), run.threads, [&] { return std::vector<float>(idx(channels())); },
+        [&](Size task, std::vector<float>& row) {
+          const Size item = task / blocks(), begin = task % blocks() * kBlockPlaces;
+          const Size count = std::min(kBlockPlaces, places() - begin), c = channels();
+          float* const sum = sums + task * 2 * c;
+          const float* const origin = place(run, item, 0, row.data());
+          const Size step = step_.in.strides[1], at = item * step_.in.strides[0] + begin * step;
+          if (step_.in.type == Type::f32)
+            kernels().moments(run.at<float>(step_.in) + at, step, count, origin, sum, sum + c, c);
+          else
+            kernels().moments_bf16(run.at<Bf16>(step_.in) + at, step, count, origin, sum, sum + c,
+                                   c);
         });
     for (Size item = 0; item < items(); ++item) finish(run, item, sums);
     return {};
