@@ -383,8 +383,9 @@ void Lowering::lower_attention(std::uint32_t id) {
   const Node& n = node(id);
   const auto heads = [&](Tensor tensor) {
     const View view = value(tensor);
-    return view.type == product_type() && view.strides[3] == 1 ? view
-                                                               : dense(tensor, product_type());
+    // oneDNN takes a matrix of one row within others for a turned one.
+    const bool plain = view.strides[3] == 1 && (view.shape[1] > 1 || is_dense(view));
+    return view.type == product_type() && plain ? view : dense(tensor, product_type());
   };
   AttentionStep step{.q = heads(n.operands[0]),
                      .k = heads(n.operands[1]),
