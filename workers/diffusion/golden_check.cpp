@@ -38,7 +38,7 @@ constexpr GoldenKind kKinds[] = {
 };
 
 // Everything that was computed lies within its limit, and something was.
-GoldenVerdict judged(GoldenVerdict verdict, const Result<Comparisons>& comparisons) {
+GoldenVerdict judged(GoldenVerdict verdict, Result<Comparisons> comparisons) {
   if (!comparisons) {
     verdict.detail = comparisons.error().text();
     return verdict;
@@ -52,6 +52,7 @@ GoldenVerdict judged(GoldenVerdict verdict, const Result<Comparisons>& compariso
   const auto& worst = models::worst(*comparisons);
   verdict.detail = std::format("largest error {:.2e} of {:.2e} allowed, in {} ({} compared)",
                                worst.largest, worst.allowed, worst.name, comparisons->size());
+  verdict.comparisons = *std::move(comparisons);
   return verdict;
 }
 

@@ -32,6 +32,7 @@ struct GoldenVerdict {
   std::string kind{};
   Outcome outcome = Outcome::failed;
   std::string detail{};  // the worst comparison, or the error
+  Comparisons comparisons{};
 };
 // Never an Error: a case that cannot be read has failed.
 GoldenVerdict check_golden(const std::filesystem::path& folder, tensor::Executor& executor);

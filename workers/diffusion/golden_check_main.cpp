@@ -1,6 +1,7 @@
 // golden-check: runs every golden case below the given folders on an executor in f32 and says how
 // far each is from what a reference implementation computed.
-//   golden-check [--list-kinds] [--executor reference] DIR...
+//   golden-check [--list-kinds] [--executor onednn|ggml] [--verbose] DIR...
+// --verbose prints every tensor that was compared, not only the worst of a case.
 // Exit status: 0 when every case of a known kind passed, 1 when one failed, 2 for a wrong use.
 #include <cstdio>
 #include <print>
@@ -20,6 +21,7 @@ struct Arguments {
   std::string executor = "onednn";
   std::vector<std::string> folders{};
   bool list_kinds = false;
+  bool verbose = false;
   bool wrong = false;
 };
 
@@ -29,6 +31,8 @@ Arguments parse(std::span<char*> arguments) {
     const std::string_view argument = arguments[i];
     if (argument == "--list-kinds")
       out.list_kinds = true;
+    else if (argument == "--verbose")
+      out.verbose = true;
     else if (argument == "--executor" && i + 1 < arguments.size())
       out.executor = arguments[++i];
     else if (argument.starts_with("--"))
@@ -63,6 +67,9 @@ int check_all(const Arguments& arguments, tensor::Executor& executor) {
     for (const auto& folder : folders) {
       const auto verdict = diffusion::check_golden(folder, executor);
       std::println("{}  {}: {}", outcome_name(verdict.outcome), verdict.name, verdict.detail);
+      if (arguments.verbose)
+        for (const auto& comparison : verdict.comparisons)
+          std::println("        {}", comparison.text());
       std::fflush(stdout);
       passed += verdict.outcome == GoldenVerdict::Outcome::passed;
       failed += verdict.outcome == GoldenVerdict::Outcome::failed;
@@ -79,7 +86,7 @@ int check_all(const Arguments& arguments, tensor::Executor& executor) {
 int main(int argc, char** argv) {
   const auto arguments = parse(std::span(argv, static_cast<std::size_t>(argc)));
   if (arguments.wrong) {
-    std::println(stderr, "usage: golden-check [--list-kinds] [--executor {}] DIR...",
+    std::println(stderr, "usage: golden-check [--list-kinds] [--executor {}] [--verbose] DIR...",
                  diffusion::golden_executor_names());
     return 2;
   }

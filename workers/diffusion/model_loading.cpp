@@ -1,6 +1,7 @@
 #include "diffusion/model_loading.h"
 
 #include <algorithm>
+#include <string>
 #include <system_error>
 #include <utility>
 
@@ -25,37 +26,35 @@ std::uint64_t bytes_at(const fs::path& place) {
 
 LoadShares::LoadShares(const weights::ModelFiles& files, Report report)
     : files_(files), report_(std::move(report)) {
-  for (const auto& [role, part] : files_.parts)
-    if (!role.starts_with("text_encoder_")) total_ += bytes_of(role);
+  for (const auto& [role, part] : files_.parts) total_ += bytes_of(part);
 }
 
-std::uint64_t LoadShares::bytes_of(std::string_view role) const {
-  std::uint64_t out = 0;
-  for (const auto& [name, part] : files_.parts) {
-    const bool meant = name == role || (role == "text_encoder" && name.starts_with(role));
-    if (!meant || part.weights == nullptr) continue;
-    // Parts of one file share its bytes.
-    const auto sharing = std::ranges::count_if(files_.parts, [&](const auto& other) {
-      return other.second.weights != nullptr && other.second.folder == part.folder;
-    });
-    out += bytes_at(part.folder) / static_cast<std::uint64_t>(std::max<std::int64_t>(sharing, 1));
-  }
-  return out;
+std::uint64_t LoadShares::bytes_of(const weights::Part& part) const {
+  if (part.weights == nullptr) return 0;
+  // Parts of one file share its bytes.
+  const auto sharing = std::ranges::count_if(files_.parts, [&](const auto& other) {
+    return other.second.weights != nullptr && other.second.folder == part.folder;
+  });
+  return bytes_at(part.folder) / static_cast<std::uint64_t>(std::max<std::int64_t>(sharing, 1));
+}
+
+// A part's weights may be packed for several programs, each of which counts from 0.
+void LoadShares::report(std::uint64_t done) {
+  reported_ = std::max(reported_, std::min(done, total_));
+  if (report_) report_(reported_, total_);
 }
 
 tensor::PackProgress LoadShares::of(std::string_view role) {
   before_ += current_;
-  current_ = bytes_of(role);
-  if (!report_) return {};
+  const auto part = files_.parts.find(std::string(role));
+  current_ = part == files_.parts.end() ? 0 : bytes_of(part->second);
   return [this](std::uint64_t done, std::uint64_t total) {
     const double share = total == 0 ? 1 : static_cast<double>(done) / static_cast<double>(total);
-    report_(before_ + static_cast<std::uint64_t>(share * static_cast<double>(current_)), total_);
+    report(before_ + static_cast<std::uint64_t>(share * static_cast<double>(current_)));
   };
 }
 
-void LoadShares::finish() {
-  if (report_) report_(total_, total_);
-}
+void LoadShares::finish() { report(total_); }
 
 Condition blank_condition(Family family, const weights::ModelFiles& files,
                           const Denoiser::Traits& traits) {

@@ -18,16 +18,17 @@ class LoadShares {
   using Report = std::function<void(std::uint64_t done_bytes, std::uint64_t total_bytes)>;
   LoadShares(const weights::ModelFiles& files, Report report);
 
-  // Progress of the next part; "text_encoder" stands for all of them. What came before is done.
+  // Progress of the next part. What came before is done.
   tensor::PackProgress of(std::string_view role);
   void finish();
 
  private:
-  std::uint64_t bytes_of(std::string_view role) const;
+  std::uint64_t bytes_of(const weights::Part& part) const;
+  void report(std::uint64_t done);
 
   const weights::ModelFiles& files_;
   const Report report_;
-  std::uint64_t total_ = 0, before_ = 0, current_ = 0;
+  std::uint64_t total_ = 0, before_ = 0, current_ = 0, reported_ = 0;
 };
 
 // A prompt of the usual length, all zeros.

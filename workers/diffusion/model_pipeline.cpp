@@ -90,6 +90,12 @@ base::Status ModelPipeline::open() {
         std::format("the VAE has {} channels and the {} takes {}; name a VAE that belongs "
                     "to the model",
                     vae_->channels(), denoiser_role(family_), denoiser_->traits().channels));
+  if (prompts_->channels() != denoiser_->traits().context_channels)
+    return fail(ErrorCode::model_broken,
+                std::format("the text encoders give {} channels and the {} takes {}; name text "
+                            "encoders that belong to the model",
+                            prompts_->channels(), denoiser_role(family_),
+                            denoiser_->traits().context_channels));
   if (denoiser_->traits().flow != (scheduler_.prediction == Prediction::flow))
     return fail(ErrorCode::model_broken,
                 "the scheduler is not of the model's kind: one is for flow models, the other for "
@@ -101,7 +107,7 @@ base::Status ModelPipeline::open() {
 
 base::Status ModelPipeline::warm(const PipelineOptions& options) {
   LoadShares shares(*files_, options.progress);
-  TRY(prompts_->warm(shares.of("text_encoder")));
+  TRY(prompts_->warm([&](std::string_view role) { return shares.of(role); }));
   const auto map = vae_->map_of(info_.height, info_.width);
   const auto blank = blank_condition(family_, *files_, denoiser_->traits());
   DenoiserRun run{.size = map, .conditions = {&blank}};

@@ -4,10 +4,12 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "diffusion/denoiser.h"
@@ -46,8 +48,11 @@ class PromptEncoder {
   virtual base::Result<Prompted> encode(const std::string& prompt,
                                         const std::optional<std::string>& negative,
                                         const PromptUse& use, const std::atomic<bool>& stop) = 0;
-  // Packs all weights. Errors: the encoders' own.
-  virtual base::Status warm(const tensor::PackProgress& progress) = 0;
+  // Packs all weights; `progress` is asked for each part's, by its role. Errors: the encoders' own.
+  using RoleProgress = std::function<tensor::PackProgress(std::string_view role)>;
+  virtual base::Status warm(const RoleProgress& progress) = 0;
+  // Of a prompt's tokens.
+  virtual std::int64_t channels() = 0;
   // Opens the encoders anew, with those weights that are replaced. Errors: the executor's.
   virtual base::Status open(const ReplacedWeights& replaced) = 0;
   virtual tensor::MemoryUse memory() const = 0;

@@ -51,9 +51,15 @@ class ClipPrompts : public PromptEncoder {
     return out;
   }
 
-  base::Status warm(const tensor::PackProgress& progress) override {
-    for (auto& part : parts_) TRY(part.encoder().prepare({}, hidden(part, 0), progress));
+  base::Status warm(const RoleProgress& progress) override {
+    for (auto& part : parts_)
+      TRY(part.encoder().prepare({}, hidden(part, 0), progress(part.role())));
     return {};
+  }
+  std::int64_t channels() override {
+    std::int64_t out = 0;
+    for (auto& part : parts_) out += part.encoder().config().width;
+    return out;
   }
   base::Status open(const ReplacedWeights& replaced) override {
     for (auto& part : parts_) TRY(part.open(replaced));

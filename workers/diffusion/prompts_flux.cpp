@@ -29,10 +29,11 @@ class FluxPrompts : public PromptEncoder {
     return out;
   }
 
-  base::Status warm(const tensor::PackProgress& progress) override {
-    TRY(clip_.encoder().prepare({}, {}, progress));
-    return t5_.encoder().prepare({.tokens = tokens_}, progress);
+  base::Status warm(const RoleProgress& progress) override {
+    TRY(clip_.encoder().prepare({}, {}, progress(clip_.role())));
+    return t5_.encoder().prepare({.tokens = tokens_}, progress(t5_.role()));
   }
+  std::int64_t channels() override { return t5_.encoder().config().width; }
   base::Status open(const ReplacedWeights& replaced) override {
     TRY(clip_.open(replaced));
     return t5_.open(replaced);

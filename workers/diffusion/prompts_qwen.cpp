@@ -29,9 +29,13 @@ class QwenPrompts : public PromptEncoder {
     return out;
   }
 
-  base::Status warm(const tensor::PackProgress& progress) override {
+  base::Status warm(const RoleProgress& progress) override {
     const auto tokens = padded_ ? kTokens : 2 * kTokensMultiple;
-    return part_.encoder().prepare({.tokens = tokens, .masked = true}, layers(), progress);
+    return part_.encoder().prepare({.tokens = tokens, .masked = true}, layers(),
+                                   progress(part_.role()));
+  }
+  std::int64_t channels() override {
+    return part_.encoder().config().width * static_cast<std::int64_t>(layers().size());
   }
   base::Status open(const ReplacedWeights& replaced) override { return part_.open(replaced); }
   tensor::MemoryUse memory() const override { return part_.memory(); }
