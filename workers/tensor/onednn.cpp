@@ -211,6 +211,19 @@ class OnednnExecutor : public Executor {
   const std::shared_ptr<Shared> shared_;
 };
 
+// Whether the library has products of bf16 for this processor: from AVX-512 on, where it may
+// compute them in f32 inside.
+bool has_bf16(const Library& library) {
+  const Dims sizes{64, 64};
+  const auto plain = dnnl::memory::format_tag::ab;
+  const Md layout(sizes, dnnl::memory::data_type::bf16, plain);
+  const dnnl::primitive_attr attributes;
+  constexpr bool kAllowEmpty = true;
+  const dnnl::matmul::primitive_desc made(library.engine, layout, layout, layout, attributes,
+                                          kAllowEmpty);
+  return made.get(true) != nullptr;
+}
+
 }  // namespace
 }  // namespace cpu
 
@@ -224,6 +237,7 @@ base::Result<std::unique_ptr<Executor>> make_onednn_executor(OnednnOptions optio
     auto shared = std::make_shared<cpu::Shared>();
     shared->options = options;
     shared->library = std::make_shared<cpu::Library>();
+    if (!cpu::has_bf16(*shared->library)) shared->options.precision = Precision::f32;
     return std::make_unique<cpu::OnednnExecutor>(std::move(shared));
   });
 }

@@ -2,7 +2,9 @@
 // several operations to a step, one arena for all activations. It holds no weight twice: packed
 // ones live as long as their module, a table of embeddings stays in its file.
 //
-// The same inputs give the same bits in every run with the same number of threads.
+// The same inputs give the same bits in every run on the same machine, whatever stands beside them
+// in the batch, as long as an item has 256 rows or places; smaller ones are computed together, and
+// then the library may choose another order of sums for another batch.
 #pragma once
 
 #include <array>
@@ -15,6 +17,7 @@
 namespace ingle::tensor {
 
 struct OnednnOptions {
+  // A processor without products of bf16 (before AVX-512) gets f32 instead. int8 is bf16 as yet.
   Precision precision = Precision::bf16;
   int threads = 0;  // 0: one for each core
   // Sums up where time goes, by operation; see onednn_profile().
