@@ -75,14 +75,14 @@ GoldenVerdict check_golden(const std::filesystem::path& folder, tensor::Executor
     out.detail = std::format("unknown kind '{}'", out.kind);
     return out;
   }
+  if (kind->knows != nullptr && !kind->knows(folder)) {
+    out.outcome = GoldenVerdict::Outcome::unknown_kind;
+    out.detail = std::format("unknown kind '{}' of this pipeline", out.kind);
+    return out;
+  }
   const auto golden = models::load_case(folder);
   if (!golden) {
     out.detail = golden.error().text();
-    return out;
-  }
-  if (kind->knows != nullptr && !kind->knows(*golden)) {
-    out.outcome = GoldenVerdict::Outcome::unknown_kind;
-    out.detail = std::format("unknown kind '{}' of this pipeline", out.kind);
     return out;
   }
   return judged(std::move(out), kind->check(*golden, executor));

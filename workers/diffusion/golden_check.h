@@ -22,7 +22,7 @@ struct GoldenKind {
   std::string_view name;
   base::Result<Comparisons> (*check)(const models::GoldenCase& golden, tensor::Executor& executor);
   // Whether this case of the kind is one that can be computed here; nullptr: all are.
-  bool (*knows)(const models::GoldenCase& golden) = nullptr;
+  bool (*knows)(const std::filesystem::path& folder) = nullptr;
 };
 std::span<const GoldenKind> golden_kinds();
 
@@ -56,6 +56,6 @@ base::Result<Comparisons> check_pipeline(const models::GoldenCase& golden,
 base::Result<Comparisons> check_text_pipeline(const models::GoldenCase& golden,
                                               tensor::Executor& executor);
 // Whether the pipeline's class is of a family that is known here.
-bool pipeline_is_known(const models::GoldenCase& golden);
+bool pipeline_is_known(const std::filesystem::path& folder);
 
 }  // namespace ingle::diffusion

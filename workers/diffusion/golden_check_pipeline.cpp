@@ -292,8 +292,8 @@ Result<Comparisons> check_pipeline(const GoldenCase& golden, tensor::Executor& e
   return fail(ErrorCode::internal, "a family without a check");
 }
 
-bool pipeline_is_known(const GoldenCase& golden) {
-  const auto index = weights::Config::load(golden.folder / "model_index.json");
+bool pipeline_is_known(const std::filesystem::path& folder) {
+  const auto index = weights::Config::load(folder / "model_index.json");
   if (!index) return true;  // the check says what is wrong
   const auto name = index->text("_class_name");
   constexpr std::array known = {"StableDiffusion", "Flux", "ZImage"};
