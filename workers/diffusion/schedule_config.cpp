@@ -25,8 +25,13 @@ constexpr Named kClasses[] = {
     {"LCMScheduler", SamplerKind::lcm},
     {"UniPCMultistepScheduler", SamplerKind::unipc},
     {"FlowMatchEulerDiscreteScheduler", SamplerKind::flow_euler},
-    // Same numbers as DDIM's; PNDM's own steps are not built.
+    // Steps of their own that are not built: the nearest of what is, over the same levels of noise.
     {"PNDMScheduler", SamplerKind::ddim},
+    {"LMSDiscreteScheduler", SamplerKind::euler},
+    {"KDPM2DiscreteScheduler", SamplerKind::euler},
+    {"KDPM2AncestralDiscreteScheduler", SamplerKind::euler_ancestral},
+    {"DEISMultistepScheduler", SamplerKind::dpmpp},
+    {"DPMSolverSinglestepScheduler", SamplerKind::dpmpp},
 };
 
 // The class's own default where the key is absent.
@@ -80,14 +85,16 @@ base::Status read_names(const weights::Config& config, SchedulerConfig& out) {
     return unknown("prediction_type", prediction);
   if (out.kind == SamplerKind::flow_euler) out.prediction = Prediction::flow;
 
-  const auto algorithm = config.text("algorithm_type", "dpmsolver++");
+  // DEIS has words of its own for these two.
+  const bool deis = config.text("_class_name") == "DEISMultistepScheduler";
+  const auto algorithm = deis ? "dpmsolver++" : config.text("algorithm_type", "dpmsolver++");
   if (algorithm == "sde-dpmsolver++")
     out.stochastic = true;
   else if (algorithm != "dpmsolver++")
     return unknown("algorithm_type", algorithm);
 
   const bool unipc = out.kind == SamplerKind::unipc;
-  const auto form = config.text("solver_type", unipc ? "bh2" : "midpoint");
+  const auto form = deis ? "midpoint" : config.text("solver_type", unipc ? "bh2" : "midpoint");
   if (form == "midpoint")
     out.form = SolverForm::midpoint;
   else if (form == "heun")
@@ -137,11 +144,12 @@ base::Status read_numbers(const weights::Config& config, SchedulerConfig& out) {
   out.lower_order_final = config.flag("lower_order_final", true);
   out.euler_at_final = config.flag("euler_at_final", false);
   out.corrector_off = config.integers("disable_corrector");
-  out.clip_sample =
-      config.flag("clip_sample", out.kind == SamplerKind::ddim || out.kind == SamplerKind::ddpm ||
-                                     out.kind == SamplerKind::lcm);
+  const bool pndm = config.text("_class_name") == "PNDMScheduler";
+  const bool clips = out.kind == SamplerKind::ddim || out.kind == SamplerKind::ddpm ||
+                     out.kind == SamplerKind::lcm;
+  out.clip_sample = config.flag("clip_sample", clips && !pndm);
   out.clip_range = config.number("clip_sample_range", 1);
-  out.alpha_to_one = config.flag("set_alpha_to_one", true);
+  out.alpha_to_one = config.flag("set_alpha_to_one", !pndm);
   out.original_steps = config.integer("original_inference_steps", 50);
   out.timestep_scaling = config.number("timestep_scaling", 10);
   if (unipc && !config.flag("predict_x0", true)) return unknown("predict_x0", "false");

@@ -58,6 +58,20 @@ TEST(Schedule, RefusesWhatItDoesNotKnowOrCannotBear) {
   EXPECT_NE(flow(R"("max_image_seq_len": 256)").find("max_image_seq_len"), std::string::npos);
 }
 
+TEST(Schedule, PublishedClassesThatAreNotBuiltHaveANeighbour) {
+  const auto pndm = scheduler_config(*weights::Config::parse(
+      R"({"_class_name": "PNDMScheduler", "beta_schedule": "scaled_linear", "steps_offset": 1})"));
+  ASSERT_TRUE(pndm) << pndm.error().text();
+  EXPECT_EQ(pndm->kind, SamplerKind::ddim);
+  EXPECT_FALSE(pndm->clip_sample);
+  EXPECT_FALSE(pndm->alpha_to_one);
+  const auto deis = scheduler_config(*weights::Config::parse(
+      R"({"_class_name": "DEISMultistepScheduler", "algorithm_type": "deis",
+          "solver_type": "logrho"})"));
+  ASSERT_TRUE(deis) << deis.error().text();
+  EXPECT_EQ(deis->kind, SamplerKind::dpmpp);
+}
+
 TEST(Schedule, RefusesStepsThatAreNotToBeHad) {
   SchedulerConfig config;
   for (const std::int64_t steps : {-1, 0, 1000, 10000})
