@@ -18,11 +18,14 @@ constexpr char k004[] = {
 #embed "migrations/004_model_settings.sql"
 };
 
+constexpr char k005[] = {
+#embed "migrations/005_gallery.sql"
+};
+
 constexpr std::array kMigrations{
-    Migration{1, {k001, sizeof(k001)}},
-    Migration{2, {k002, sizeof(k002)}},
-    Migration{3, {k003, sizeof(k003)}},
-    Migration{4, {k004, sizeof(k004)}},
+    Migration{1, {k001, sizeof(k001)}}, Migration{2, {k002, sizeof(k002)}},
+    Migration{3, {k003, sizeof(k003)}}, Migration{4, {k004, sizeof(k004)}},
+    Migration{5, {k005, sizeof(k005)}},
 };
 
 }  // namespace

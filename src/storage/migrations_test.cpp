@@ -8,6 +8,7 @@
 
 #include <filesystem>
 
+#include "storage/gallery_repository.h"
 #include "storage/jobs_repository.h"
 #include "storage/keys.h"
 #include "storage/measurements_repository.h"
@@ -31,6 +32,10 @@ constexpr char kV003[] = {
     , 0};
 constexpr char kV004[] = {
 #embed "../../tests/golden/storage/v004.sql"
+    , 0};
+
+constexpr char kV005[] = {
+#embed "../../tests/golden/storage/v005.sql"
     , 0};
 
 void make_database(const std::filesystem::path& path, const char* dump) {
@@ -109,6 +114,16 @@ class OldDatabase : public ::testing::Test {
               (std::vector<StageTiming>{{"loading", 0, 750}}));
   }
 
+  void expect_rows_of_version_4() {
+    const ModelSettingsRow kept{.model = "tiny",
+                                .size_bytes = 4096,
+                                .modified_unix_ms = 1760000000000,
+                                .settings = R"(["threads=2"])",
+                                .evidence = R"({"verdict":"faster"})",
+                                .unix_ms = 1760000000004};
+    EXPECT_EQ(list_model_settings(*db_).value(), std::vector{kept});
+  }
+
   void expect_todays_schema() {
     auto fresh = Connection::open(folder_ / "fresh.db").value();
     // SQLite keeps the words of each `create`; only their case may differ from the dump's.
@@ -152,13 +167,18 @@ TEST_F(OldDatabase, OfVersion4) {
   expect_rows_of_version_1();
   expect_rows_of_version_2();
   expect_rows_of_version_3();
-  const ModelSettingsRow kept{.model = "tiny",
-                              .size_bytes = 4096,
-                              .modified_unix_ms = 1760000000000,
-                              .settings = R"(["threads=2"])",
-                              .evidence = R"({"verdict":"faster"})",
-                              .unix_ms = 1760000000004};
-  EXPECT_EQ(list_model_settings(*db_).value(), std::vector{kept});
+  expect_rows_of_version_4();
+  expect_todays_schema();
+}
+
+TEST_F(OldDatabase, OfVersion5) {
+  ASSERT_NO_FATAL_FAILURE(open(kV005));
+  expect_rows_of_version_1();
+  expect_rows_of_version_2();
+  expect_rows_of_version_3();
+  expect_rows_of_version_4();
+  EXPECT_EQ(find_gallery_row(*db_, 7)->value(),
+            (GalleryRow{7, 1760000000005, "tiny", "a hearth", R"({"id":"20251009-7"})"}));
   expect_todays_schema();
 }
 
