@@ -30,6 +30,8 @@ struct GalleryPicture {
   DOC("Size of its file, in bytes.") std::int64_t size_bytes = 0;
   DOC("Its file below the gallery's folder, such as \"2026-01-02/20260102-12.png\".")
   std::string file{};
+
+  bool operator==(const GalleryPicture&) const = default;
 };
 
 struct GalleryPage {

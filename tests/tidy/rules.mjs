@@ -19,11 +19,12 @@ export const EDGES = {
     (room) => room !== 'storage',
   ),
   'src/jobs': [...MIDDLE, 'catalog', 'supervisor', 'resources', 'engines'],
+  'src/media': ['base', 'platform', 'protocol', 'storage'],
   'src/insight': ['base', 'platform', 'protocol'],
-  'src/api': [...MIDDLE, 'config', ...MODELS, 'insight'],
+  'src/api': [...MIDDLE, 'config', ...MODELS, 'media', 'insight'],
   'src/testing': [...MIDDLE, 'config', ...MODELS, 'insight'],
   'src/cli': [...MIDDLE, 'config', 'insight'],
-  'src/daemon': [...MIDDLE, 'config', ...MODELS, 'insight', 'api', 'cli'],
+  'src/daemon': [...MIDDLE, 'config', ...MODELS, 'media', 'insight', 'api', 'cli'],
   workers: ['base', 'platform', 'protocol', 'gguf', 'http'],
   tools: [...MIDDLE, 'config', 'api'],
   tests: [...MIDDLE, 'config', ...MODELS, 'insight', 'api', 'testing'],
@@ -70,6 +71,15 @@ export const HEAVY = [
   {
     match: /^oneapi\//,
     files: ['workers/tensor/onednn_library.h'], // private to tensor/
+  },
+  {
+    match: /^(png|jpeglib|setjmp)\.h$|^webp\//,
+    files: [
+      'src/media/encode.cpp',
+      'src/media/encode_test.cpp',
+      'workers/runtime/decode_image.cpp',
+      'workers/runtime/decode_image_test.cpp',
+    ],
   },
   { match: /^seccomp\.h$/, files: [] },
   { match: /^nlohmann\//, files: [] },
@@ -163,6 +173,8 @@ export const NEEDED = [
   /^libspdlog\.so/,
   /^libfmt\.so/,
   /^libsodium\.so/,
+  /^libpng\d+\.so/,
+  /^libjpeg\.so/,
   /^libboost_\w+\.so/,
   /^lib(a|t|ub)san\.so/,
 ];
