@@ -12,6 +12,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -53,6 +54,42 @@ struct DrawAdapter {
   DOC("How much of it is added.") double weight = 1;
 };
 
+enum class DOC("What a given picture is for, when there is no mask.") ImageUse {
+  automatic,
+  start,
+  reference
+};
+
+struct HiresPass {
+  DOC("How much larger the sides become, above 1 to 4.") double scale = 2;
+  DOC("Share of the steps that change the larger picture, 0 to 1.") double strength = 0.5;
+  DOC("Steps of the second pass; 0: as many as of the first.") std::int64_t steps = 0;
+  DOC("Whether the pixels are made larger, rather than the latents.") bool pixels = false;
+};
+
+struct ImageExtension {
+  DOC("Pixels added at the left.") std::int64_t left = 0;
+  DOC("Pixels added above.") std::int64_t top = 0;
+  DOC("Pixels added at the right.") std::int64_t right = 0;
+  DOC("Pixels added below.") std::int64_t bottom = 0;
+};
+
+struct DrawExtras {
+  DOC("What a given picture is for: automatic: a reference where the model edits, else the start.")
+  ImageUse image_use = ImageUse::automatic;
+  DOC("Pixels over which a mask's edge fades, 0 to 256.") std::int64_t mask_feather = 0;
+  DOC("Grow the given picture; what is new is painted; absent: not.")
+  std::optional<ImageExtension> extend{};
+  DOC("Draw once more, larger; absent: not.") std::optional<HiresPass> hires{};
+  DOC("How far guided contrast is drawn back, 0 to 1.") double guidance_rescale = 0;
+  DOC("Guide from this share of the steps on.") double guidance_begin = 0;
+  DOC("Guide up to this share of the steps.") double guidance_end = 1;
+  DOC("With sampler ddim: noise added in each step, 0 to 1.") double eta = 0;
+  DOC("Transformers: leave out blocks in steps that change less than this; 0: never. Faster, and a "
+      "little off.")
+  double step_cache = 0;
+};
+
 struct DrawRequest {
   DOC("What to draw.") std::string prompt{};
   DOC("What to avoid.") std::string negative_prompt{};
@@ -71,6 +108,7 @@ struct DrawRequest {
   DOC("LoRA files to add.") std::vector<DrawAdapter> adapters{};
   DOC("Whether to decode in tiles, for less memory.") bool tile_decoder = false;
   DOC("Steps between two previews; 0: none.") std::int64_t preview_every = 0;
+  DOC("What few requests use.") DrawExtras extras{};
 };
 
 enum class DOC("What a drawing is at.") DrawStage {

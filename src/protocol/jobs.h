@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "protocol/doc.h"
+#include "protocol/drawing.h"
 #include "protocol/errors.h"
 #include "protocol/models.h"
 
@@ -22,6 +23,11 @@ enum class DOC("Where a job stands; interrupted: the daemon ended under it.") Jo
   failed,
   cancelled,
   interrupted
+};
+
+struct ImageAdapter {
+  DOC("Name of the adapter (LoRA), as the catalogue has it.") std::string model{};
+  DOC("How much of it is added.") double weight = 1;
 };
 
 struct ImageRequest {
@@ -48,6 +54,8 @@ struct ImageRequest {
   std::optional<double> strength{};
   DOC("Whether to decode in tiles, for less memory.") bool tile_decoder = false;
   DOC("Steps between two previews; 0: none.") std::int64_t preview_every = 4;
+  DOC("Adapters (LoRA) to add.") std::vector<ImageAdapter> adapters{};
+  DOC("What few requests use.") DrawExtras extras{};
   DOC("Settings to load the model with instead of derived ones, as name=value.")
   std::vector<std::string> set{};
 };

@@ -35,6 +35,10 @@
   X(LoadResult)             \
   X(UnloadRequest)          \
   X(UnloadResult)           \
+  X(HiresPass)              \
+  X(ImageExtension)         \
+  X(DrawExtras)             \
+  X(ImageAdapter)           \
   X(ImageRequest)           \
   X(JobRequest)             \
   X(JobProgress)            \

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstring>
 #include <format>
+#include <optional>
 
 namespace ingle::runtime {
 namespace {
@@ -46,6 +47,30 @@ Picture to_grey(const Picture& from) {
   return out;
 }
 
+// A mask with transparency says by it what is painted anew, as OpenAI's clients send it; nothing:
+// it has none.
+std::optional<Picture> mask_of_alpha(const Picture& grey_alpha) {
+  Picture out = empty_picture(grey_alpha.width, grey_alpha.height, Colours::grey);
+  bool transparent = false;
+  for (std::size_t i = 0; i < out.data.size(); ++i) {
+    out.data[i] = static_cast<std::uint8_t>(255 - grey_alpha.data[2 * i + 1]);
+    transparent = transparent || out.data[i] != 0;
+  }
+  if (!transparent) return std::nullopt;
+  return out;
+}
+
+// The grey and alpha of a PNG that has alpha; an error is a file that is not whole.
+base::Result<Picture> read_grey_alpha(png_image& image) {
+  image.format = PNG_FORMAT_GA;
+  Picture out{.width = image.width, .height = image.height, .channels = 2};
+  out.data.resize(static_cast<std::size_t>(out.width * out.height * 2));
+  if (png_image_finish_read(&image, nullptr, out.data.data(), 0, nullptr) != 0) return out;
+  auto error = broken("PNG", image.message);
+  png_image_free(&image);
+  return error;
+}
+
 base::Result<Picture> decode_png(std::string_view bytes, Colours colours) {
   png_image image{};
   image.version = PNG_IMAGE_VERSION;
@@ -54,6 +79,13 @@ base::Result<Picture> decode_png(std::string_view bytes, Colours colours) {
   if (auto sides = check_sides(image.width, image.height); !sides) {
     png_image_free(&image);
     return fail(std::move(sides).error());
+  }
+  if (colours == Colours::grey && (image.format & PNG_FORMAT_FLAG_ALPHA) != 0) {
+    TRY_ASSIGN(const auto both, read_grey_alpha(image));
+    if (auto mask = mask_of_alpha(both)) return *std::move(mask);
+    Picture out = empty_picture(both.width, both.height, Colours::grey);
+    for (std::size_t i = 0; i < out.data.size(); ++i) out.data[i] = both.data[2 * i];
+    return out;
   }
   image.format = colours == Colours::rgb ? PNG_FORMAT_RGB : PNG_FORMAT_GRAY;
   Picture out = empty_picture(image.width, image.height, colours);

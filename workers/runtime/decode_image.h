@@ -9,7 +9,10 @@
 
 namespace ingle::runtime {
 
-enum class Colours { rgb, grey };
+enum class Colours {
+  rgb,
+  grey,  // for masks: where a PNG is transparent it is 255, if it is so anywhere
+};
 
 // PNG, JPEG or WebP by its first bytes; transparency is laid on black. Sizes are looked at before
 // anything is allocated. Errors: unsupported (another format), malformed, limit_exceeded (a side

@@ -58,6 +58,26 @@ TEST(DecodeImage, PngAndWebpAreExact) {
   }
 }
 
+TEST(DecodeImage, TransparencyIsAMask) {
+  const auto png_of_alpha = [](std::string_view grey_alpha) {
+    png_image image{};
+    image.version = PNG_IMAGE_VERSION;
+    image.width = 2;
+    image.height = 1;
+    image.format = PNG_FORMAT_GA;
+    png_alloc_size_t size = 0;
+    png_image_write_to_memory(&image, nullptr, &size, 0, grey_alpha.data(), 0, nullptr);
+    std::string out(size, '\0');
+    png_image_write_to_memory(&image, out.data(), &size, 0, grey_alpha.data(), 0, nullptr);
+    out.resize(size);
+    return out;
+  };
+  using Bytes = std::vector<std::uint8_t>;
+  EXPECT_EQ(decode_image(png_of_alpha("\x40\xff\x40\x10"), Colours::grey)->data, (Bytes{0, 0xef}));
+  EXPECT_EQ(decode_image(png_of_alpha("\x40\xff\x90\xff"), Colours::grey)->data,
+            (Bytes{0x40, 0x90}));
+}
+
 TEST(DecodeImage, CutFilesAreRefused) {
   for (const auto& file : {png_of(9, 5), webp_of(9, 5)})
     for (std::size_t size = 12; size + 12 < file.size(); size += 3)

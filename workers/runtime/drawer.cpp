@@ -46,6 +46,26 @@ std::string picture_frame(FrameKind kind, const Picture& picture, std::int64_t i
   return out;
 }
 
+void take_extras(const protocol::DrawExtras& asked, diffusion::Request& out) {
+  out.image_use = asked.image_use == protocol::ImageUse::start ? diffusion::ImageUse::start
+                  : asked.image_use == protocol::ImageUse::reference
+                      ? diffusion::ImageUse::reference
+                      : diffusion::ImageUse::automatic;
+  out.mask_feather = asked.mask_feather;
+  if (const auto& extend = asked.extend)
+    out.extend = {extend->left, extend->top, extend->right, extend->bottom};
+  if (const auto& hires = asked.hires)
+    out.hires = {.scale = hires->scale,
+                 .strength = hires->strength,
+                 .steps = hires->steps,
+                 .pixels = hires->pixels};
+  out.guidance_rescale = asked.guidance_rescale;
+  out.guidance_begin = asked.guidance_begin;
+  out.guidance_end = asked.guidance_end;
+  out.eta = asked.eta;
+  out.step_cache = asked.step_cache;
+}
+
 diffusion::Request pipeline_request(const protocol::DrawRequest& asked) {
   diffusion::Request out{.prompt = asked.prompt,
                          .negative_prompt = asked.negative_prompt,
@@ -61,21 +81,43 @@ diffusion::Request pipeline_request(const protocol::DrawRequest& asked) {
                          .strength = asked.strength,
                          .tile_decoder = asked.tile_decoder,
                          .preview_every = asked.preview_every};
+  take_extras(asked.extras, out);
   for (const auto& adapter : asked.adapters)
     out.adapters.push_back({.file = adapter.file, .weight = adapter.weight});
   return out;
+}
+
+base::Status range(std::string_view field, std::int64_t value, std::int64_t least,
+                   std::int64_t most) {
+  if (value >= least && value <= most) return {};
+  return fail(ErrorCode::invalid_argument,
+              std::format("{} is {}; it must be {} to {}", field, value, least, most));
+}
+
+base::Status check_extras(const protocol::DrawExtras& extras) {
+  TRY(range("mask_feather", extras.mask_feather, 0, 256));
+  if (const auto& grow = extras.extend)
+    for (const auto side : {grow->left, grow->top, grow->right, grow->bottom})
+      TRY(range("extend", side, 0, diffusion::kSideMax));
+  if (const auto& hires = extras.hires) {
+    TRY(range("hires.steps", hires->steps, 0, kStepsMax));
+    if (!(hires->scale > 1 && hires->scale <= 4) || !(hires->strength >= 0 && hires->strength <= 1))
+      return fail(ErrorCode::invalid_argument,
+                  "hires.scale must be above 1 to 4, and hires.strength 0 to 1");
+  }
+  for (const auto share : {extras.guidance_rescale, extras.guidance_begin, extras.guidance_end,
+                           extras.eta, extras.step_cache})
+    if (!(share >= 0 && share <= 1))
+      return fail(ErrorCode::invalid_argument,
+                  "guidance_rescale, guidance_begin, guidance_end, eta and step_cache must be 0 to "
+                  "1");
+  return {};
 }
 
 }  // namespace
 
 base::Status check_order(const Order& order) {
   const auto& request = order.request;
-  const auto range = [](std::string_view field, std::int64_t value, std::int64_t least,
-                        std::int64_t most) -> base::Status {
-    if (value >= least && value <= most) return {};
-    return fail(ErrorCode::invalid_argument,
-                std::format("{} is {}; it must be {} to {}", field, value, least, most));
-  };
   TRY(range("width", request.width, 0, diffusion::kSideMax));
   TRY(range("height", request.height, 0, diffusion::kSideMax));
   TRY(range("steps", request.steps, 0, kStepsMax));
@@ -83,6 +125,7 @@ base::Status check_order(const Order& order) {
   TRY(range("seed", request.seed, 0, INT64_MAX - kPicturesMax));
   TRY(range("clip_skip", request.clip_skip, 0, 12));
   TRY(range("preview_every", request.preview_every, 0, kStepsMax));
+  TRY(check_extras(request.extras));
   if (!std::isfinite(request.guidance) || request.guidance > 100)
     return fail(ErrorCode::invalid_argument, "guidance must be a number up to 100");
   if (!(request.strength >= 0 && request.strength <= 1))
