@@ -20,6 +20,7 @@ platform::SpawnOptions DiffusionWorker::spawn_options() const {
   out.memory_bytes_max = plan_.memory_bytes_max;
   out.sandbox.enabled = plan_.sandbox;
   out.sandbox.read = picture_model_paths(plan_.model.info);
+  out.sandbox.read.insert(out.sandbox.read.end(), plan_.readable.begin(), plan_.readable.end());
   out.sandbox.write = {plan_.socket.parent_path()};
   return out;
 }

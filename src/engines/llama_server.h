@@ -24,6 +24,7 @@ struct LaunchPlan {
   std::vector<std::string> arguments{};
   std::string api_key{};  // the worker wants it as a Bearer token
   bool sandbox = true;
+  std::vector<std::filesystem::path> readable{};  // besides the model's own files
   // Folder for saved conversations, which the worker may write; empty: none (kv_keep.h).
   std::filesystem::path kv_folder{};
   // What it takes: as predicted from the file, or as measured for the very same settings.

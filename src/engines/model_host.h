@@ -115,6 +115,7 @@ class ModelHost {
 struct ModelHostOptions {
   std::filesystem::path run_folder{};    // sockets lie in it, or under /tmp when it is too long
   std::filesystem::path lease_folder{};  // run/workers
+  std::vector<std::filesystem::path> model_folders{};  // picture workers may read adapters there
   protocol::TextConfig text{};
   protocol::ImagesConfig images{};
   base::Micros keep_alive{base::Seconds(300)};  // Micros::max(): never unload

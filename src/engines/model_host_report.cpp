@@ -106,7 +106,12 @@ void ModelHostImpl::use_measurement(LaunchPlan& plan) const {
   plan.memory.basis = "file";
   plan.load_time = guessed_load_time(plan.footprint.total());
   if (const auto known = seams_.measurements.find(plan.measurement_key)) {
-    plan.footprint = plan.footprint.scaled_to(known->bytes);
+    auto held = known->bytes;
+    // What was measured of a picture model has the room for drawing in it, which is held apart.
+    if (info.kind == protocol::ModelKind::image && !held.empty())
+      held[resources::kHost] -=
+          std::min(plan.settings.use.cache_ram_bytes, held[resources::kHost] / 2);
+    plan.footprint = plan.footprint.scaled_to(held);
     plan.memory.basis = "measured";
     plan.load_time = known->load_time;
     std::int64_t total = 0;
@@ -114,10 +119,14 @@ void ModelHostImpl::use_measurement(LaunchPlan& plan) const {
     plan.memory.measured_bytes = total;
   }
   plan.reserved = plan.footprint;
+  const bool draws = info.kind == protocol::ModelKind::image;
   plan.reserved.pieces.push_back(
-      {resources::kHost, protocol::MemoryKind::other, plan.settings.use.cache_ram_bytes});
-  plan.memory.predicted_bytes = static_cast<std::int64_t>(plan.footprint.total());
-  plan.memory.parts = parts_of(plan.footprint, ledger_.readings());
+      {resources::kHost, draws ? protocol::MemoryKind::compute : protocol::MemoryKind::other,
+       plan.settings.use.cache_ram_bytes});
+  // Drawing is what a picture model is for; a text model's cache of prompts may never be full.
+  const auto& told = draws ? plan.reserved : plan.footprint;
+  plan.memory.predicted_bytes = static_cast<std::int64_t>(told.total());
+  plan.memory.parts = parts_of(told, ledger_.readings());
 }
 
 base::Task<base::Result<protocol::LoadPlan>> ModelHostImpl::describe_plan(

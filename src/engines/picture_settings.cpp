@@ -106,11 +106,19 @@ class PictureWording {
                              "what the model was trained for; room is kept for such pictures");
     TRY_ASSIGN(const auto device, choose_device(precision, side));
     out_.footprint = out_.reserved = footprint_of(model_, precision, side, device);
+    const auto drawing_bytes = compute_bytes();
+    // On the host, room for drawing is held from the start though it is taken with the first
+    // picture: else somebody would be let in meanwhile.
+    if (device == kHost) {
+      std::erase_if(out_.footprint.pieces,
+                    [](const auto& piece) { return piece.kind == MemoryKind::compute; });
+      out_.use.cache_ram_bytes = drawing_bytes;
+    }
     out_.placement = device == kHost ? "processor" : "all of it on " + room_.devices[device].id;
     out_.reasons.push_back(reason_);
     out_.reasons.push_back(std::format("it takes {}, of which {} are for drawing {} by {} pixels",
-                                       format_bytes(out_.footprint.total()),
-                                       format_bytes(compute_bytes()), side, side));
+                                       format_bytes(out_.reserved.total()),
+                                       format_bytes(drawing_bytes), side, side));
     return std::move(out_);
   }
 

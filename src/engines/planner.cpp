@@ -119,6 +119,7 @@ base::Result<LaunchPlan> Planner::plan_blocking(const catalog::ModelRecord& mode
                  .api_key = std::move(key),
                  .sandbox = options_.text.sandbox,
                  .environment = options_.environment};
+  if (draws(model.info)) out.readable = options_.model_folders;
   finish(out, {});
   return out;
 }
