@@ -22,12 +22,17 @@ struct FakeRun final : JobRun {
   const JobRequest& request() const override { return asked; }
   const protocol::ModelInfo& model() const override { return info; }
   base::CancelToken cancel() const override { return stop.token(); }
+  const std::string& id() const override { return name; }
+  const JobFiles& files() const override { return sent; }
+  void show(protocol::ImageResult) override {}
   void report(Report report) override { reports.push_back(std::move(report)); }
 
   JobRequest asked;
   protocol::ModelInfo info;
   base::CancelSource stop;
   std::vector<Report> reports;
+  std::string name{"job-1"};
+  JobFiles sent{};
 };
 
 class JobKindsTest : public ::testing::Test {

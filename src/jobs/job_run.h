@@ -24,6 +24,12 @@ struct Report {
   std::string message{};  // one sentence for people
 };
 
+// What was sent along with a request, as files.
+struct JobFiles {
+  std::string image{};  // encoded picture to begin with; empty: none
+  std::string mask{};
+};
+
 class JobRun {
  public:
   virtual ~JobRun() = default;
@@ -34,10 +40,14 @@ class JobRun {
   virtual base::CancelToken cancel() const = 0;
   // As often as there is something new: what goes out is throttled.
   virtual void report(Report report) = 0;
+  // Of jobs that draw: the job's id, what was sent along, and what is there so far.
+  virtual const std::string& id() const = 0;
+  virtual const JobFiles& files() const = 0;
+  virtual void show(protocol::ImageResult so_far) = 0;
 };
 
-using Outcome =
-    std::variant<protocol::LoadResult, protocol::BenchmarkResult, protocol::CalibrationResult>;
+using Outcome = std::variant<protocol::LoadResult, protocol::BenchmarkResult,
+                             protocol::CalibrationResult, protocol::ImageResult>;
 
 // Runs once; the run outlives it.
 using Runner = std::function<base::Task<base::Result<Outcome>>(JobRun&)>;
@@ -46,6 +56,7 @@ using Runner = std::function<base::Task<base::Result<Outcome>>(JobRun&)>;
 enum class JobGroup {
   loads,     // they mostly wait: several at once
   computes,  // they measure this machine: one at a time over all kinds
+  draws,     // a picture takes the whole machine: one at a time
 };
 
 struct JobKindSetup {

@@ -112,6 +112,13 @@ struct Jobs::Job final : JobRun {
     owner.progressed(*this);
   }
 
+  const std::string& id() const override { return info.id; }
+  const JobFiles& files() const override { return sent; }
+  void show(protocol::ImageResult so_far) override {
+    info.image = std::move(so_far);
+    owner.progressed(*this);
+  }
+
   storage::JobWork work() const {
     std::string words(job_kind_name(info.kind));
     if (setup.workload) words += " " + setup.workload(asked);
@@ -122,6 +129,7 @@ struct Jobs::Job final : JobRun {
   const std::int64_t number;
   const JobKindSetup& setup;
   protocol::JobRequest asked{};
+  JobFiles sent{};
   protocol::ModelInfo found{};
   JobInfo info{};
   bool recorded = false;      // somebody may know its id
@@ -136,7 +144,10 @@ struct Jobs::Job final : JobRun {
 // --- the surface ---
 
 Jobs::Jobs(JobsOptions options, JobsSeams seams)
-    : options_(std::move(options)), seams_(std::move(seams)), log_(seams_.log) {}
+    : options_(std::move(options)),
+      seams_(std::move(seams)),
+      log_(seams_.log),
+      news_(seams_.loop) {}
 
 Jobs::~Jobs() = default;
 
@@ -181,7 +192,7 @@ const JobKindSetup* Jobs::setup_of(protocol::JobKind kind) const {
   return found == options_.kinds.end() ? nullptr : &found->second;
 }
 
-Task<Result<JobInfo>> Jobs::start(protocol::JobRequest request) {
+Task<Result<JobInfo>> Jobs::start(protocol::JobRequest request, JobFiles files) {
   const auto stopping = [] { return fail(ErrorCode::shutting_down, "the daemon is stopping"); };
   if (closed_) co_return stopping();
   CO_TRY(usable());
@@ -202,6 +213,7 @@ Task<Result<JobInfo>> Jobs::start(protocol::JobRequest request) {
 
   const auto job = std::make_shared<Job>(*this, next_number_++, *setup);
   job->asked = std::move(request);
+  job->sent = std::move(files);
   job->found = std::move(model);
   job->info = {.id = std::format("job-{}", job->number),
                .kind = job->asked.kind,
@@ -306,6 +318,24 @@ Task<void> Jobs::shut_down() {
   co_await scope_.join();
 }
 
+Task<void> Jobs::changed(base::Micros limit, base::CancelToken cancel) {
+  std::ignore = co_await news_.wait(limit, std::move(cancel));
+}
+
+void Jobs::show_preview(const std::string& id) {
+  const auto number = number_of(id);
+  const auto live = number ? live_.find(*number) : live_.end();
+  if (live == live_.end() || live->second->info.state != JobState::running) return;
+  auto& info = live->second->info;
+  info.preview = info.preview.value_or(0) + 1;
+  progressed(*live->second);
+}
+
+std::size_t Jobs::queued(protocol::JobKind kind) const {
+  return static_cast<std::size_t>(
+      std::ranges::count(queue_, kind, [](const JobPtr& job) { return job->info.kind; }));
+}
+
 // --- running ---
 
 std::size_t Jobs::limit_of(JobGroup group) const {
@@ -383,6 +413,7 @@ void Jobs::end(Job& job, Result<Outcome> result) {
       void operator()(protocol::LoadResult& value) { into.load = std::move(value); }
       void operator()(protocol::BenchmarkResult& value) { into.benchmark = std::move(value); }
       void operator()(protocol::CalibrationResult& value) { into.calibration = std::move(value); }
+      void operator()(protocol::ImageResult& value) { into.image = std::move(value); }
     };
     std::visit(Keep{info}, *result);
   } else if (job.cancel_asked) {
@@ -394,6 +425,7 @@ void Jobs::end(Job& job, Result<Outcome> result) {
     info.state = JobState::failed;
     info.error = wire_error(result.error());
   }
+  info.preview.reset();
   info.ended_unix_ms = now_unix_ms();
   if (info.state == JobState::failed)
     log_.warning("job_failed", result.error(), {{"job", info.id}, {"model", info.model}});
@@ -440,6 +472,7 @@ void Jobs::publish(Job& job) {
   if (job.publish_timer) seams_.loop.cancel(*std::exchange(job.publish_timer, std::nullopt));
   job.published_at = seams_.loop.clock().mono_now();
   if (seams_.on_event) seams_.on_event(job.info);
+  news_.wake();
 }
 
 // At most one event in event_pause, and the last word always goes out.

@@ -72,13 +72,24 @@ class Jobs {
   // Returns as soon as the job is recorded. Errors: those of JobsSeams::find, invalid_argument and
   // unsupported (the request, or its kind), overloaded (JobsOptions::queued_max), shutting_down,
   // those of Storage.
-  base::Task<base::Result<protocol::JobInfo>> start(protocol::JobRequest request);
+  base::Task<base::Result<protocol::JobInfo>> start(protocol::JobRequest request,
+                                                    JobFiles files = {});
 
   // Errors: not_found, those of Storage.
   base::Task<base::Result<protocol::JobInfo>> get(std::string id);
 
   // Newest first. Errors: invalid_argument, those of Storage.
   base::Task<base::Result<protocol::JobList>> list(JobListFilter filter);
+
+  // Waits until some job's state or progress was told, at most `limit`, or `cancel`: to be asked
+  // again what became of one.
+  base::Task<void> changed(base::Micros limit, base::CancelToken cancel);
+
+  // There is a new preview of this job. Fine when it has ended.
+  void show_preview(const std::string& id);
+
+  // Jobs of this kind that wait.
+  std::size_t queued(protocol::JobKind kind) const;
 
   // Ends this job and no other; the job as it then stands. A running job may take a moment to end.
   // An ended job is returned as it is. Errors: as get().
@@ -116,6 +127,7 @@ class Jobs {
   std::deque<JobPtr> queue_;             // oldest first
   std::map<JobGroup, std::size_t> running_;
   bool closed_ = false;
+  base::Gate news_;  // woken with every event
   base::TaskScope scope_;
 };
 
