@@ -28,11 +28,19 @@ namespace ingle::jobs {
 class Jobs;
 class KeptModelSettings;
 }  // namespace ingle::jobs
+namespace ingle::media {
+class Gallery;
+class Previews;
+}  // namespace ingle::media
 namespace ingle::platform {
 class AsioLoop;
 }
 
 namespace ingle::api {
+
+namespace sdapi {
+class State;
+}
 
 class KeyRing;
 
@@ -50,6 +58,9 @@ struct Parts {
   engines::ModelHost& host;
   jobs::Jobs& jobs;
   jobs::KeptModelSettings& kept;
+  media::Gallery& gallery;
+  media::Previews& previews;
+  sdapi::State& sdapi;
   http::Client& client;
   insight::LogHub& logs;
   insight::EventBus& events;
@@ -60,7 +71,7 @@ struct Parts {
 };
 
 // Whose shape errors and authentication answers take.
-enum class Surface { native, openai };
+enum class Surface { native, openai, a1111 };
 
 struct Call {
   http::Exchange& exchange;

@@ -63,6 +63,17 @@ std::string openai_body(const base::Error& error) {
   return protocol::print_json(body);
 }
 
+// What A1111's clients look at, in its two forms.
+std::string a1111_body(const base::Error& error) {
+  std::string message = error.message;
+  for (const auto& line : error.context) message += " (" + line + ")";
+  return protocol::print_json(
+      protocol::Json::Object{{"error", std::string(base::error_code_name(error.code))},
+                             {"detail", message},
+                             {"body", ""},
+                             {"errors", message}});
+}
+
 }  // namespace
 
 int status_of(ErrorCode code) { return row_of(code).status; }
@@ -91,6 +102,7 @@ protocol::ErrorInfo to_wire(const base::Error& error, std::string_view request_i
 
 std::string error_body(Surface surface, const base::Error& error, std::string_view request_id) {
   if (surface == Surface::openai) return openai_body(error);
+  if (surface == Surface::a1111) return a1111_body(error);
   return protocol::encode(protocol::ErrorBody{.error = to_wire(error, request_id)});
 }
 

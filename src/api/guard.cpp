@@ -91,6 +91,9 @@ base::Status check_content_type(const http::Request& request) {
   const auto bare = name.substr(0, end == std::string::npos ? 0 : end + 1);
   // A page of another site cannot send either without asking first.
   if (bare == "application/json" || bare == "application/octet-stream") return {};
+  // A page could send a form without asking; a browser then says so.
+  if (bare == "multipart/form-data" && request.headers.get("Sec-Fetch-Site") != "cross-site")
+    return {};
   return fail(ErrorCode::unsupported,
               "bodies of type '" + name + "' are refused; send 'Content-Type: application/json'");
 }

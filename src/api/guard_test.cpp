@@ -48,14 +48,18 @@ TEST(Guard, NullIsNeverAllowedEvenWhenConfigured) {
   EXPECT_FALSE(check_origin(request({{"Host", "h"}, {"Origin", "null"}}), config));
 }
 
-TEST(Guard, BodiesAreJsonOrBytes) {
+TEST(Guard, BodiesAreJsonBytesOrForms) {
   auto post = request({{"Content-Type", "application/json; charset=utf-8"}});
   post.method = http::Method::post;
   EXPECT_TRUE(check_content_type(post));
   post.headers.set("Content-Type", "application/octet-stream");
   EXPECT_TRUE(check_content_type(post));
-  for (const char* type : {"text/plain", "application/x-www-form-urlencoded",
-                           "multipart/form-data; boundary=x", "application/jsonp", ""}) {
+  post.headers.set("Content-Type", "multipart/form-data; boundary=x");
+  EXPECT_TRUE(check_content_type(post));
+  post.headers.set("Sec-Fetch-Site", "cross-site");
+  EXPECT_FALSE(check_content_type(post));
+  for (const char* type :
+       {"text/plain", "application/x-www-form-urlencoded", "application/jsonp", ""}) {
     post.headers.set("Content-Type", type);
     EXPECT_FALSE(check_content_type(post)) << type;
   }

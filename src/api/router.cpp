@@ -53,6 +53,7 @@ Match match(http::Method method, std::string_view path) {
 }
 
 Surface surface_of_path(std::string_view path) {
+  if (path.starts_with("/sdapi/")) return Surface::a1111;
   return path.starts_with("/v1/") ? Surface::openai : Surface::native;
 }
 

@@ -4,6 +4,7 @@
 #include "api/native/handlers.h"
 #include "api/openai/handlers.h"
 #include "api/router.h"
+#include "api/sdapi/handlers.h"
 #include "api/start/handlers.h"
 
 namespace ingle::api {
@@ -31,6 +32,10 @@ constexpr std::array kRoutes{
     Route{post, "/api/v1/jobs", native, native::start_job},
     Route{get, "/api/v1/jobs/{...}", native, native::get_job},
     Route{del, "/api/v1/jobs/{...}", native, native::cancel_job},
+    Route{get, "/api/v1/images", native, native::list_images},
+    Route{post, "/api/v1/images", native, native::draw_image},
+    Route{get, "/api/v1/images/{...}", native, native::get_image},
+    Route{del, "/api/v1/images/{...}", native, native::delete_image},
     Route{get, "/api/v1/kept_settings/{...}", native, native::get_kept_settings},
     Route{del, "/api/v1/kept_settings/{...}", native, native::forget_kept_settings},
     Route{get, "/api/v1/plan", native, native::get_plan},
@@ -44,6 +49,16 @@ constexpr std::array kRoutes{
     Route{post, "/v1/chat/completions", openai, openai::chat_completions},
     Route{post, "/v1/completions", openai, openai::completions},
     Route{post, "/v1/embeddings", openai, openai::embeddings},
+    Route{post, "/v1/images/generations", openai, openai::image_generations},
+    Route{post, "/v1/images/edits", openai, openai::image_edits},
+    Route{post, "/sdapi/v1/txt2img", a1111, sdapi::txt2img},
+    Route{post, "/sdapi/v1/img2img", a1111, sdapi::img2img},
+    Route{get, "/sdapi/v1/options", a1111, sdapi::get_options},
+    Route{post, "/sdapi/v1/options", a1111, sdapi::set_options},
+    Route{get, "/sdapi/v1/samplers", a1111, sdapi::list_samplers},
+    Route{get, "/sdapi/v1/sd-models", a1111, sdapi::list_models},
+    Route{get, "/sdapi/v1/progress", a1111, sdapi::get_progress},
+    Route{post, "/sdapi/v1/interrupt", a1111, sdapi::interrupt},
 };
 
 }  // namespace

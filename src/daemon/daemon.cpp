@@ -37,7 +37,9 @@ engines::ModelHostOptions host_options(const Setup& setup, const std::string& wo
   return {
       .run_folder = setup.home.run,
       .lease_folder = setup.home.workers(),
+      .model_folders = model_folders(setup),
       .text = setup.config.values.text,
+      .images = setup.config.values.images,
       .keep_alive = duration_of(setup.config.values.models.keep_alive),
       .waiters_max = static_cast<std::size_t>(setup.config.values.queue.waiting_max),
       .memory = {.ram_budget_bytes = static_cast<std::uint64_t>(memory.ram_budget),
@@ -61,6 +63,7 @@ struct JobParts {
   catalog::Catalog& catalog;
   engines::ModelHost& host;
   jobs::KeptModelSettings& kept;
+  jobs::ImageSeams images;
 };
 
 jobs::JobKindSetup calibration_job(const JobParts& parts) {
@@ -87,7 +90,13 @@ std::map<protocol::JobKind, jobs::JobKindSetup> job_kinds(const JobParts& parts)
   using enum protocol::JobKind;
   return {{load, jobs::load_job(parts.loop, parts.host)},
           {benchmark, jobs::benchmark_job(parts.host, {parts.loop, parts.client})},
-          {calibration, calibration_job(parts)}};
+          {calibration, calibration_job(parts)},
+          {image, jobs::image_job(parts.images)}};
+}
+
+std::filesystem::path gallery_folder(const Setup& setup) {
+  const auto& given = setup.config.values.images.gallery;
+  return given.empty() ? setup.home.data / "gallery" : std::filesystem::path(given);
 }
 
 resources::MachineOptions machine_options(const Setup& setup, base::CancelToken stopping) {
@@ -168,15 +177,18 @@ Daemon::Daemon(const Setup& setup, platform::Files& files, const base::Clock& cl
            .on_decision = [this](const protocol::DecisionEvent& event) { events_.publish(event); },
            .on_queue = [this](const protocol::QueueEvent& event) { events_.publish(event); },
            .log = log_.named("engines")})),
-      jobs_({.kinds = job_kinds({loop_, lanes_, *client_, *catalog_, *host_, kept_})},
-            {.loop = loop_,
-             .storage = *storage_,
-             .find = [this](std::string_view name) -> base::Result<protocol::ModelInfo> {
-               TRY_ASSIGN(auto record, catalog_->find(name));
-               return std::move(record.info);
-             },
-             .on_event = [this](const protocol::JobInfo& job) { events_.publish(job); },
-             .log = log_.named("jobs")}),
+      gallery_(gallery_folder(setup), {loop_, lanes_, files, *storage_, log_.named("gallery")}),
+      previews_(loop_, lanes_),
+      jobs_(
+          {.kinds = job_kinds({loop_, lanes_, *client_, *catalog_, *host_, kept_, image_seams()})},
+          {.loop = loop_,
+           .storage = *storage_,
+           .find = [this](std::string_view name) -> base::Result<protocol::ModelInfo> {
+             TRY_ASSIGN(auto record, catalog_->find(name));
+             return std::move(record.info);
+           },
+           .on_event = [this](const protocol::JobInfo& job) { events_.publish(job); },
+           .log = log_.named("jobs")}),
       keys_(*storage_),
       parts_{.loop = loop_,
              .lanes = lanes_,
@@ -185,6 +197,9 @@ Daemon::Daemon(const Setup& setup, platform::Files& files, const base::Clock& cl
              .host = *host_,
              .jobs = jobs_,
              .kept = kept_,
+             .gallery = gallery_,
+             .previews = previews_,
+             .sdapi = sdapi_,
              .client = *client_,
              .logs = logs,
              .events = events_,
@@ -195,6 +210,28 @@ Daemon::Daemon(const Setup& setup, platform::Files& files, const base::Clock& cl
       router_(parts_, log_.named("api")),
       server_(http::Server::create(loop_, router_, server_limits(config_.server))) {
   follow();
+}
+
+jobs::ImageSeams Daemon::image_seams() {
+  return {.loop = loop_,
+          .client = *client_,
+          .host = *host_,
+          .find = [this](std::string_view name) { return catalog_->find(name); },
+          .keep =
+              [this](protocol::GalleryPicture facts, std::string payload) {
+                return gallery_.add(std::move(facts), std::move(payload));
+              },
+          .read =
+              [this](std::string id) {
+                return gallery_.read(std::move(id), media::Gallery::What::picture);
+              },
+          .preview =
+              [this](const std::string& job, std::string payload) {
+                previews_.put(job, std::move(payload), [this, job] { jobs_.show_preview(job); });
+              },
+          .forget_previews = [this](const std::string& job) { previews_.forget(job); },
+          .keep_alive = duration_of(config_.models.keep_alive),
+          .yield_after = duration_of(config_.images.yield_after)};
 }
 
 void Daemon::follow() {
@@ -271,6 +308,11 @@ std::vector<insight::WarmupJob> Daemon::warmup_jobs() {
          run.runs_on("ingle-storage");
          co_return co_await kept_.load();
        }},
+      {"gallery", WarmupNeed::core,
+       [this](WarmupRun& run) -> base::Task<base::Status> {
+         run.runs_on("ingle-storage");
+         co_return co_await gallery_.load();
+       }},
       {"conversations", WarmupNeed::optional,
        [this](WarmupRun& run) -> base::Task<base::Status> {
          run.runs_on("ingle-pool");
@@ -331,6 +373,7 @@ void Daemon::on_signal(int number) {
 base::Task<void> Daemon::stop() {
   server_->stop_accepting();
   co_await jobs_.shut_down();
+  co_await previews_.drain();
   co_await server_->drain(duration_of(config_.server.drain_timeout));
   co_await host_->shut_down();
   co_await measured_.finish();

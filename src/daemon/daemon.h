@@ -8,6 +8,7 @@
 #include "api/call.h"
 #include "api/keyring.h"
 #include "api/router.h"
+#include "api/sdapi/state.h"
 #include "base/lanes.h"
 #include "base/log.h"
 #include "catalog/catalog.h"
@@ -20,8 +21,11 @@
 #include "insight/event_bus.h"
 #include "insight/log_hub.h"
 #include "insight/startup.h"
+#include "jobs/job_kinds.h"
 #include "jobs/jobs.h"
 #include "jobs/kept_settings.h"
+#include "media/gallery.h"
+#include "media/previews.h"
 #include "platform/asio_loop.h"
 #include "platform/process.h"
 #include "platform/signals.h"
@@ -46,6 +50,7 @@ class Daemon {
 
  private:
   std::vector<insight::WarmupJob> warmup_jobs();
+  jobs::ImageSeams image_seams();
   base::Task<base::Status> write_lease(insight::WarmupRun& run);
   base::Task<base::Status> find_engine(insight::WarmupRun& run);
   void follow();  // logs, models and warm-up become events
@@ -74,9 +79,12 @@ class Daemon {
   jobs::KeptModelSettings kept_;
   std::unique_ptr<engines::KvKeep> kv_;
   std::unique_ptr<engines::ModelHost> host_;
+  media::Gallery gallery_;
+  media::Previews previews_;
   jobs::Jobs jobs_;
   api::KeyRing keys_;
   api::Traffic traffic_;
+  api::sdapi::State sdapi_;
   api::Parts parts_;
   api::Router router_;
   std::unique_ptr<http::Server> server_;

@@ -10,12 +10,14 @@ namespace ingle::protocol {
 enum class RouteSurface {
   native,  // bodies are wire structs (wire_types.h), errors are ErrorBody
   openai,  // bodies are the schemas of tools/protogen/openai_schemas.json
+  a1111,   // the same; errors are A1111Error
 };
 
 enum class RouteAnswer {
   json,
   json_or_events,  // server-sent events when the request says "stream": true
   text,            // plain text
+  picture,         // the bytes of a PNG or JPEG file
   websocket,       // messages in both directions after the upgrade
 };
 

@@ -19,6 +19,8 @@ std::string_view answer_words(RouteAnswer kind) {
       return " or events";
     case RouteAnswer::text:
       return "text";
+    case RouteAnswer::picture:
+      return "picture";
     case RouteAnswer::websocket:
       return "WebSocket";
   }

@@ -90,6 +90,13 @@ Json success(const RouteInfo& route) {
     case RouteAnswer::text:
       out.set("content", content("text/plain", Json::Object{{"type", "string"}}));
       break;
+    case RouteAnswer::picture: {
+      const Json bytes = Json::Object{{"type", "string"}, {"format", "binary"}};
+      Json body = content("image/png", bytes);
+      body.set("image/jpeg", Json::Object{{"schema", bytes}});
+      out.set("content", std::move(body));
+      break;
+    }
     case RouteAnswer::websocket:
       break;
     case RouteAnswer::json:
@@ -110,8 +117,22 @@ Json success(const RouteInfo& route) {
 // The failures that routes share, under components/responses.
 constexpr int kStatuses[] = {400, 401, 403, 404, 409, 413, 422, 499, 500, 502, 503, 504, 507};
 
+// In the order of RouteSurface.
+struct SurfaceWords {
+  RouteSurface surface;
+  std::string_view failure, error, tag;
+};
+constexpr SurfaceWords kSurfaces[] = {
+    {RouteSurface::native, "Native", "ErrorBody", "native"},
+    {RouteSurface::openai, "OpenAi", "OpenAiError", "openai"},
+    {RouteSurface::a1111, "A1111", "A1111Error", "a1111"},
+};
+const SurfaceWords& words_of(RouteSurface surface) {
+  return kSurfaces[static_cast<std::size_t>(surface)];
+}
+
 std::string failure_name(RouteSurface surface, int status) {
-  return std::format("{}{}", surface == RouteSurface::openai ? "OpenAi" : "Native", status);
+  return std::format("{}{}", words_of(surface).failure, status);
 }
 
 Json failure(std::string_view body_schema, int status) {
@@ -125,11 +146,9 @@ Json failure(std::string_view body_schema, int status) {
 
 Json failures() {
   Json::Object out;
-  for (const auto surface : {RouteSurface::native, RouteSurface::openai})
+  for (const auto surface : {RouteSurface::native, RouteSurface::openai, RouteSurface::a1111})
     for (const int status : kStatuses)
-      out.emplace_back(
-          failure_name(surface, status),
-          failure(surface == RouteSurface::openai ? "OpenAiError" : "ErrorBody", status));
+      out.emplace_back(failure_name(surface, status), failure(words_of(surface).error, status));
   return out;
 }
 
@@ -164,10 +183,9 @@ Json parameters(const RouteInfo& route) {
 }
 
 Json operation(const RouteInfo& route) {
-  Json out(Json::Object{
-      {"operationId", std::string(route.name)},
-      {"tags", Json::Array{route.surface == RouteSurface::openai ? "openai" : "native"}},
-      {"summary", std::string(route.summary)}});
+  Json out(Json::Object{{"operationId", std::string(route.name)},
+                        {"tags", Json::Array{std::string(words_of(route.surface).tag)}},
+                        {"summary", std::string(route.summary)}});
   if (!route.notes.empty()) out.set("description", std::string(route.notes));
   if (!route.needs_key) out.set("security", Json::Array{});
   if (!route.parameters.empty()) out.set("parameters", parameters(route));

@@ -110,6 +110,14 @@ export const workerStateSchema = z.enum([
 ]);
 export type WorkerState = z.output<typeof workerStateSchema>;
 
+/** What a given picture is for, when there is no mask. */
+export const imageUseSchema = z.enum([
+  'automatic',
+  'start',
+  'reference',
+]);
+export type ImageUse = z.output<typeof imageUseSchema>;
+
 /** What a job does. */
 export const jobKindSchema = z.enum([
   'load',
@@ -515,6 +523,60 @@ export const unloadResultSchema = z.looseObject({
 });
 export type UnloadResult = z.output<typeof unloadResultSchema>;
 
+export const hiresPassSchema = z.looseObject({
+  /** How much larger the sides become, above 1 to 4. */
+  scale: z.number().default(2),
+  /** Share of the steps that change the larger picture, 0 to 1. */
+  strength: z.number().default(0.5),
+  /** Steps of the second pass; 0: as many as of the first. */
+  steps: z.int().default(0),
+  /** Whether the pixels are made larger, rather than the latents. */
+  pixels: z.boolean().default(false),
+});
+export type HiresPass = z.output<typeof hiresPassSchema>;
+
+export const imageExtensionSchema = z.looseObject({
+  /** Pixels added at the left. */
+  left: z.int().default(0),
+  /** Pixels added above. */
+  top: z.int().default(0),
+  /** Pixels added at the right. */
+  right: z.int().default(0),
+  /** Pixels added below. */
+  bottom: z.int().default(0),
+});
+export type ImageExtension = z.output<typeof imageExtensionSchema>;
+
+export const drawExtrasSchema = z.looseObject({
+  /** What a given picture is for: automatic: a reference where the model edits, else the start. */
+  image_use: imageUseSchema.default('automatic'),
+  /** Pixels over which a mask's edge fades, 0 to 256. */
+  mask_feather: z.int().default(0),
+  /** Grow the given picture; what is new is painted; absent: not. */
+  extend: imageExtensionSchema.optional(),
+  /** Draw once more, larger; absent: not. */
+  hires: hiresPassSchema.optional(),
+  /** How far guided contrast is drawn back, 0 to 1. */
+  guidance_rescale: z.number().default(0),
+  /** Guide from this share of the steps on. */
+  guidance_begin: z.number().default(0),
+  /** Guide up to this share of the steps. */
+  guidance_end: z.number().default(1),
+  /** With sampler ddim: noise added in each step, 0 to 1. */
+  eta: z.number().default(0),
+  /** Transformers: leave out blocks in steps that change less than this; 0: never. Faster, and a little off. */
+  step_cache: z.number().default(0),
+});
+export type DrawExtras = z.output<typeof drawExtrasSchema>;
+
+export const imageAdapterSchema = z.looseObject({
+  /** Name of the adapter (LoRA), as the catalogue has it. */
+  model: z.string().default(''),
+  /** How much of it is added. */
+  weight: z.number().default(1),
+});
+export type ImageAdapter = z.output<typeof imageAdapterSchema>;
+
 export const imageRequestSchema = z.looseObject({
   /** Name of the model; empty: the only picture model there is. */
   model: z.string().default(''),
@@ -548,10 +610,16 @@ export const imageRequestSchema = z.looseObject({
   tile_decoder: z.boolean().default(false),
   /** Steps between two previews; 0: none. */
   preview_every: z.int().default(4),
+  /** Adapters (LoRA) to add. */
+  adapters: z.array(imageAdapterSchema).default(() => []),
+  /** What few requests use. */
+  extras: drawExtrasSchema.prefault({}),
   /** Settings to load the model with instead of derived ones, as name=value. */
   set: z.array(z.string()).default(() => []),
 });
 export type ImageRequest = z.output<typeof imageRequestSchema>;
+/** The same as it may be sent: what is left out has its default. */
+export type ImageRequestInput = z.input<typeof imageRequestSchema>;
 
 export const jobRequestSchema = z.looseObject({
   /** What to do. */
@@ -844,6 +912,8 @@ export const drawRequestSchema = z.looseObject({
   tile_decoder: z.boolean().default(false),
   /** Steps between two previews; 0: none. */
   preview_every: z.int().default(0),
+  /** What few requests use. */
+  extras: drawExtrasSchema.prefault({}),
 });
 export type DrawRequest = z.output<typeof drawRequestSchema>;
 
@@ -1414,6 +1484,31 @@ export const ROUTES = {
     method: 'DELETE',
     path: '/api/v1/jobs/{id}',
     answer: jobInfoSchema,
+  },
+  /** Pictures of the gallery, newest first. */
+  list_images: {
+    method: 'GET',
+    path: '/api/v1/images',
+    answer: galleryPageSchema,
+  },
+  /** Start a job that draws pictures. */
+  draw_image: {
+    method: 'POST',
+    path: '/api/v1/images',
+    request: imageRequestSchema,
+    answer: jobInfoSchema,
+  },
+  /** One picture's settings. */
+  get_image: {
+    method: 'GET',
+    path: '/api/v1/images/{id}',
+    answer: galleryPictureSchema,
+  },
+  /** Delete a picture and its files. */
+  delete_image: {
+    method: 'DELETE',
+    path: '/api/v1/images/{id}',
+    answer: galleryPictureSchema,
   },
   /** Settings that a calibration found for a model, with the evidence. */
   get_kept_settings: {

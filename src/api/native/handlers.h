@@ -17,6 +17,15 @@ base::Task<base::Status> list_jobs(Call& call);
 base::Task<base::Status> start_job(Call& call);
 base::Task<base::Status> get_job(Call& call);
 base::Task<base::Status> cancel_job(Call& call);
+// Starts a job of kind image: JSON, or a form with files.
+base::Task<base::Status> draw_image(Call& call);
+// ?count=, ?before=ID, ?search=
+base::Task<base::Status> list_images(Call& call);
+// {id}, {id}/file, {id}/thumbnail
+base::Task<base::Status> get_image(Call& call);
+base::Task<base::Status> delete_image(Call& call);
+// The newest preview of a job that draws.
+base::Task<base::Status> get_preview(Call& call, const std::string& job);
 base::Task<base::Status> get_kept_settings(Call& call);
 base::Task<base::Status> forget_kept_settings(Call& call);
 // ?model=, ?set=name=value,... (repeatable)

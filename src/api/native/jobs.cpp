@@ -61,6 +61,10 @@ base::Task<base::Status> start_job(Call& call) {
 }
 
 base::Task<base::Status> get_job(Call& call) {
+  constexpr std::string_view kPreview = "/preview";
+  if (const std::string_view tail = call.path_tail; tail.ends_with(kPreview))
+    co_return co_await get_preview(call,
+                                   std::string(tail.substr(0, tail.size() - kPreview.size())));
   CO_TRY_ASSIGN(const auto job, co_await call.parts.jobs.get(call.path_tail));
   co_return co_await call.respond_json(protocol::encode(job));
 }

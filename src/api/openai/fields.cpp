@@ -80,6 +80,31 @@ constexpr std::array kEmbedding{
     Field{"user", string, ignore},         Field{"keep_alive", any, ignore},
 };
 
+// Those of OpenAI, and ours at the end.
+constexpr std::array kImage{
+    Field{"model", string, own},
+    Field{"prompt", string, own},
+    Field{"n", integer, own, 1, 10},
+    Field{"size", string, own},
+    Field{"response_format", string, own},
+    Field{"output_format", string, own},
+    Field{"stream", boolean, own},
+    Field{"partial_images", integer, own, 0, 3},
+    Field{"quality", any, ignore},
+    Field{"style", any, ignore},
+    Field{"background", any, ignore},
+    Field{"moderation", any, ignore},
+    Field{"output_compression", any, ignore},
+    Field{"input_fidelity", any, ignore},
+    Field{"user", any, ignore},
+    Field{"negative_prompt", string, own},
+    Field{"seed", integer, own, 0, kInt64Max - 64},
+    Field{"steps", integer, own, 1, 1000},
+    Field{"guidance", number, own, 0, 100},
+    Field{"strength", number, own, 0, 1},
+    Field{"sampler", string, own},
+};
+
 template <std::size_t A, std::size_t B>
 constexpr std::array<Field, A + B> join(const std::array<Field, A>& a,
                                         const std::array<Field, B>& b) {
@@ -164,5 +189,6 @@ base::Status check_fields(Json& body, std::span<const Field> table) {
 std::span<const Field> chat_fields() { return kChat; }
 std::span<const Field> completion_fields() { return kCompletion; }
 std::span<const Field> embedding_fields() { return kEmbedding; }
+std::span<const Field> image_fields() { return kImage; }
 
 }  // namespace ingle::api::openai

@@ -31,5 +31,6 @@ base::Status check_fields(protocol::Json& body, std::span<const Field> table);
 std::span<const Field> chat_fields();
 std::span<const Field> completion_fields();
 std::span<const Field> embedding_fields();
+std::span<const Field> image_fields();
 
 }  // namespace ingle::api::openai
