@@ -9,9 +9,9 @@
 namespace ingle::cli {
 namespace {
 
-constexpr std::array kVerbs{"jobs", "bench",  "calibrate", "serve",   "run",    "ls",
-                            "ps",   "system", "load",      "can-run", "unload", "show",
-                            "logs", "config", "keys",      "version", "help",   "--help"};
+constexpr std::array kVerbs{"image",  "jobs",   "bench",   "calibrate", "serve",  "run",  "ls",
+                            "ps",     "system", "load",    "can-run",   "unload", "show", "logs",
+                            "config", "keys",   "version", "help",      "--help"};
 
 // A flag of `serve` that sets one key of the configuration.
 struct KeyFlag {
@@ -50,6 +50,7 @@ struct Parsed {
   JobsArguments jobs;
   BenchArguments bench;
   CalibrateArguments calibrate;
+  ImageArguments image;
   bool no_apply = false, show = false, forget = false;
 };
 
@@ -62,6 +63,7 @@ struct Commands {
   CLI::App *config = nullptr, *config_show = nullptr, *version = nullptr;
   CLI::App *jobs = nullptr, *jobs_list = nullptr, *jobs_show = nullptr, *jobs_follow = nullptr;
   CLI::App *jobs_cancel = nullptr, *bench = nullptr, *calibrate = nullptr;
+  CLI::App* image = nullptr;
   CLI::App *keys = nullptr, *keys_new = nullptr, *keys_list = nullptr, *keys_remove = nullptr;
 };
 
@@ -96,6 +98,35 @@ void add_run(Commands& c) {
   c.run->add_option("--max-tokens", run.max_tokens, "Longest answer, in tokens")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 24));
   c.run->add_option("--seed", run.seed, "Seed of the randomness");
+}
+
+void add_image(Commands& c) {
+  auto& image = c.parsed.image;
+  c.image = c.app.add_subcommand("image", "Draw a picture");
+  c.image->add_option("prompt", image.prompt, "What it shows")->required();
+  c.image->add_option("-o,--output", image.output, "File to write; - for stdout")
+      ->type_name("FILE|-");
+  c.image->add_option("-m,--model", image.model, "Name of the model; without it the only one");
+  c.image->add_option("--size", image.size, "Size in pixels, as 512x768")->type_name("WxH");
+  c.image->add_option("--steps", image.steps, "Steps of the sampler")->check(CLI::Range(1, 1000));
+  c.image->add_option("--seed", image.seed, "Seed of the first picture")
+      ->check(CLI::Range(std::int64_t{0}, (std::int64_t{1} << 53) - 65));
+  c.image->add_option("-n,--n,--count", image.count, "How many pictures (1)")->check(CLI::Range(1, 64));
+  c.image->add_option("--negative", image.negative, "What to avoid");
+  c.image->add_option("--sampler", image.sampler, "Sampler, such as euler or dpmpp_2m");
+  c.image->add_option("--guidance", image.guidance, "How closely to follow the prompt")
+      ->check(CLI::Range(0.0, 100.0));
+  auto* from = c.image->add_option("--image", image.image, "Picture to begin with (a file)");
+  c.image
+      ->add_option("--mask", image.mask, "Where it is white, the picture is painted anew (a file)")
+      ->needs(from);
+  c.image
+      ->add_option("--strength", image.strength, "How much of the picture changes, 0 to 1 (0.75)")
+      ->check(CLI::Range(0.0, 1.0))
+      ->needs(from);
+  c.image->add_option("--set", image.set, "Use a setting as given (repeatable)")
+      ->type_name("NAME=VALUE")
+      ->allow_extra_args(false);
 }
 
 void add_models(Commands& c) {
@@ -268,6 +299,7 @@ std::expected<Arguments, ParseEnd> arguments_of(Commands& c) {
     return ConfigArguments{*std::move(flags), output};
   }
   if (c.run->parsed()) return std::move(parsed.run);
+  if (c.image->parsed()) return std::move(parsed.image);
   if (c.list->parsed()) return ListArguments{output};
   if (c.residents->parsed()) return ResidentsArguments{output};
   if (c.system->parsed()) return SystemArguments{output};
@@ -340,6 +372,7 @@ std::expected<Arguments, ParseEnd> parse_arguments(const std::vector<std::string
       "at INGLE_URL, and send INGLE_API_KEY as their key.");
   add_serve(c);
   add_run(c);
+  add_image(c);
   add_models(c);
   add_jobs(c);
   add_calibrate(c);

@@ -107,13 +107,29 @@ struct KeysArguments {
   std::string name;
 };
 
+struct ImageArguments {
+  std::string prompt;
+  std::string output;  // file; "-": stdout; empty: the picture's own name
+  std::string model;
+  std::string size;  // WIDTHxHEIGHT, or one number
+  std::optional<std::int64_t> steps;
+  std::optional<std::int64_t> seed;
+  std::int64_t count = 1;
+  std::string negative;
+  std::string sampler;
+  std::optional<double> guidance;
+  std::string image, mask;  // files
+  std::optional<double> strength;
+  std::vector<std::string> set;  // name=value
+};
+
 struct VersionArguments {};
 
 using Arguments =
     std::variant<ServeOptions, RunArguments, ListArguments, ResidentsArguments, SystemArguments,
                  LoadArguments, CanRunArguments, UnloadArguments, ShowArguments, LogsArguments,
                  JobsArguments, BenchArguments, CalibrateArguments, ConfigArguments, KeysArguments,
-                 VersionArguments>;
+                 ImageArguments, VersionArguments>;
 
 // Why there is nothing to run: help was asked for (0), or the usage was wrong (2).
 struct ParseEnd {

@@ -17,6 +17,7 @@ struct Surroundings {
   Terminal terminal{};
 };
 
+int draw_image(const ImageArguments& arguments, const Surroundings& around);
 int run_model(const RunArguments& arguments, const Surroundings& around);
 int list_models(const ListArguments& arguments, const Surroundings& around);
 int list_residents(const ResidentsArguments& arguments, const Surroundings& around);

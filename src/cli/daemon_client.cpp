@@ -194,6 +194,13 @@ base::Result<std::string> DaemonClient::post_bytes(std::string target, std::stri
   return fetch(std::move(out));
 }
 
+base::Result<std::string> DaemonClient::post_form(std::string target, std::string boundary,
+                                                  std::string body) const {
+  auto out = request(http::Method::post, std::move(target), std::move(body));
+  out.headers.set("Content-Type", "multipart/form-data; boundary=" + boundary);
+  return fetch(std::move(out));
+}
+
 Status DaemonClient::stream(std::string target, std::string body,
                             const std::function<bool(std::string_view)>& on_piece,
                             const Interrupted& interrupted) const {

@@ -35,6 +35,9 @@ class DaemonClient {
   base::Result<std::string> del(std::string target) const;
   // The same with a body of bytes instead of JSON.
   base::Result<std::string> post_bytes(std::string target, std::string body) const;
+  // The same with a form (multipart/form-data), whose parts `boundary` divides.
+  base::Result<std::string> post_form(std::string target, std::string boundary,
+                                      std::string body) const;
 
   // Asked from time to time while a call waits; true ends it with the error `cancelled`.
   using Interrupted = std::function<bool()>;

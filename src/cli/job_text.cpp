@@ -60,6 +60,10 @@ std::string summary(const JobInfo& job) {
     return std::format("{:.4g} tokens/s read, {:.4g} generated", job.benchmark->prompt_tokens_per_s,
                        job.benchmark->generated_tokens_per_s);
   if (job.calibration) return job.calibration->verdict;
+  if (job.image && !job.image->images.empty())
+    return std::format("{} picture{}: {}{}", job.image->images.size(),
+                       job.image->images.size() == 1 ? "" : "s", job.image->images.front(),
+                       job.image->images.size() == 1 ? "" : ", ...");
   return job.progress.message;
 }
 
@@ -183,6 +187,12 @@ std::string job_card(const JobInfo& job, int columns_max) {
 std::string result_text(const JobInfo& job, int columns_max) {
   if (job.benchmark) return benchmark_text(job, columns_max);
   if (job.calibration) return calibration_text(*job.calibration, columns_max);
+  if (job.image) {
+    std::string out;
+    for (const auto& id : job.image->images)
+      out += std::format("picture {}\n", insight::escape_line(id));
+    return out;
+  }
   if (!job.load) return "";
   const auto name = insight::escape_line(job.load->model);
   return (job.load->already_loaded
