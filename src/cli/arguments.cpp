@@ -111,7 +111,8 @@ void add_image(Commands& c) {
   c.image->add_option("--steps", image.steps, "Steps of the sampler")->check(CLI::Range(1, 1000));
   c.image->add_option("--seed", image.seed, "Seed of the first picture")
       ->check(CLI::Range(std::int64_t{0}, (std::int64_t{1} << 53) - 65));
-  c.image->add_option("-n,--n,--count", image.count, "How many pictures (1)")->check(CLI::Range(1, 64));
+  c.image->add_option("-n,--n,--count", image.count, "How many pictures (1)")
+      ->check(CLI::Range(1, 64));
   c.image->add_option("--negative", image.negative, "What to avoid");
   c.image->add_option("--sampler", image.sampler, "Sampler, such as euler or dpmpp_2m");
   c.image->add_option("--guidance", image.guidance, "How closely to follow the prompt")

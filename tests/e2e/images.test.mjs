@@ -182,8 +182,8 @@ test('the command line draws', async (t) => {
   assert.deepEqual(bytes.subarray(0, 8), PNG);
   assert.equal(bytes.readUInt32BE(16), 64);
   assert.equal(bytes.readUInt32BE(20), 32);
-  const again = join(home.path, 'b.png');
-  await ingle(home, ['image', 'a hearth', '-o', again, '--seed', '3', '--size', '64x32', '-n', '2']);
+  const again = ['-o', join(home.path, 'b.png'), '--seed', '3', '--size', '64x32', '--n', '2'];
+  await ingle(home, ['image', 'a hearth', ...again]);
   const pixels = (file) => readFileSync(file).subarray(-200);
   assert.deepEqual(pixels(join(home.path, 'b-1.png')), pixels(out), 'the same seed');
   assert.notDeepEqual(pixels(join(home.path, 'b-2.png')), pixels(out));
@@ -211,9 +211,10 @@ test('a text model makes room for a picture and comes back', async (t) => {
   const job = await draw(daemon, { prompt: 'a hearth', set: ['picture_side=352'] });
   const done = await ended(daemon, job.id);
   assert.equal(done.state, 'completed', JSON.stringify(done.error));
+  const isBack = ({ id, state }) => id === 'hundred' && state === 'ready';
   await waitFor(
     'the text model to come back by itself',
-    async () => (await daemon.residents()).some(({ id, state }) => id === 'hundred' && state === 'ready'),
+    async () => (await daemon.residents()).some(isBack),
     { timeout: 30_000 },
   );
   await talk();
