@@ -76,7 +76,7 @@ base::Status check_origin(const http::Request& request, const protocol::ServerCo
                                         "to server.allowed_origins");
 }
 
-base::Status check_content_type(const http::Request& request) {
+base::Status check_content_type(const http::Request& request, Bodies bodies) {
   if (request.method != http::Method::post && request.method != http::Method::put &&
       request.method != http::Method::patch)
     return {};
@@ -91,8 +91,8 @@ base::Status check_content_type(const http::Request& request) {
   const auto bare = name.substr(0, end == std::string::npos ? 0 : end + 1);
   // A page of another site cannot send either without asking first.
   if (bare == "application/json" || bare == "application/octet-stream") return {};
-  // A page could send a form without asking; a browser then says so.
-  if (bare == "multipart/form-data" && request.headers.get("Sec-Fetch-Site") != "cross-site")
+  if (bare == "multipart/form-data" && bodies == Bodies::json_or_form &&
+      request.headers.get("Sec-Fetch-Site") != "cross-site")
     return {};
   return fail(ErrorCode::unsupported,
               "bodies of type '" + name + "' are refused; send 'Content-Type: application/json'");

@@ -21,8 +21,12 @@ base::Status check_host(const http::Request& request, const http::ConnectionInfo
                         const protocol::ServerConfig& config);
 base::Status check_origin(const http::Request& request, const protocol::ServerConfig& config);
 
-// Errors: unsupported (a body that is not JSON).
-base::Status check_content_type(const http::Request& request);
+// Which bodies a route takes. A page of another site can post a form without asking first, so only
+// the routes that need forms take them.
+enum class Bodies { json, json_or_form };
+
+// Errors: unsupported (a body of another type).
+base::Status check_content_type(const http::Request& request, Bodies bodies = Bodies::json);
 
 // The key a request brings (Authorization: Bearer, or x-api-key), or nothing.
 std::optional<std::string_view> presented_key(const http::Request& request);

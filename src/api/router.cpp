@@ -152,7 +152,7 @@ base::Task<base::Status> Router::guard_and_run(http::Exchange& exchange, Call& c
     co_return fail(ErrorCode::not_found, "there is no " + exchange.target().path +
                                              " here; GET /api/v1/openapi.json "
                                              "lists what there is");
-  CO_TRY(check_content_type(request));
+  CO_TRY(check_content_type(request, route->bodies));
   co_return co_await route->handler(call);
 }
 

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "api/call.h"
+#include "api/guard.h"
 #include "http/server.h"
 
 namespace ingle::api {
@@ -23,6 +24,7 @@ struct Route {
   Surface surface;
   HandlerFunction handler;
   Access access = Access::guarded;
+  Bodies bodies = Bodies::json;
 };
 
 // All routes of all surfaces.

@@ -72,6 +72,9 @@ class MappedFile {
   ~MappedFile();
   std::span<const std::byte> bytes() const { return bytes_; }
   std::uint64_t file_size_bytes() const { return file_size_bytes_; }
+  // Gives back the memory of the pages that were read. They stay in the page cache and come back
+  // when they are read again.
+  void release_pages() const;
 
  private:
   MappedFile(std::span<const std::byte> bytes, std::uint64_t file_size_bytes)

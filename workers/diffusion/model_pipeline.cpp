@@ -107,7 +107,13 @@ base::Status ModelPipeline::open() {
 
 base::Status ModelPipeline::warm(const PipelineOptions& options) {
   LoadShares shares(*files_, options.progress);
+  // The executor has its own copy of what it packed.
+  const auto release = [&] {
+    for (const auto& [role, part] : files_->parts)
+      if (part.weights) part.weights->release_pages();
+  };
   TRY(prompts_->warm([&](std::string_view role) { return shares.of(role); }));
+  release();
   const auto map = vae_->map_of(info_.height, info_.width);
   const auto blank = blank_condition(family_, *files_, denoiser_->traits());
   DenoiserRun run{.size = map, .conditions = {&blank}};
@@ -118,7 +124,9 @@ base::Status ModelPipeline::warm(const PipelineOptions& options) {
       static_cast<std::size_t>(map.height * map.width * denoiser_->traits().more_channels));
   run.more = more;
   TRY(denoiser_->begin(run, shares.of(denoiser_role(family_))));
+  release();
   TRY(vae_->warm(map, shares.of("vae")));
+  release();
   shares.finish();
   return {};
 }

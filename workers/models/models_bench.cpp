@@ -10,11 +10,11 @@
 #include <string_view>
 #include <vector>
 
+#include "models/random_maps.h"
 #include "models/unet.h"
 #include "models/vae.h"
 #include "tensor/onednn.h"
 #include "tensor/product_rate.h"
-#include "tensor/random_weights.h"
 
 namespace ingle::models {
 namespace {
@@ -76,32 +76,6 @@ constexpr Model kModels[]{
     {"vae_encoder", kVaeSd, "mean", build_encoder_of},
 };
 
-// The weights that a graph asked a source for that has none, and what is optional beside them:
-// biases of every layer but a UNet's projections to heads, and weights of layer norms.
-tensor::RandomWeights random_weights(const Graph& asked) {
-  tensor::RandomWeights out;
-  for (const auto& node : asked.nodes()) {
-    if (node.op != tensor::Op::weight) continue;
-    Shape shape = node.shape;
-    shape[0] /= static_cast<std::int64_t>(node.names.size());
-    for (const auto& name : node.names) {
-      out.add(name, shape);
-      if (!name.ends_with(".weight")) continue;
-      const auto layer = name.substr(0, name.size() - std::string_view(".weight").size());
-      const bool unet_head = layer.contains("transformer_blocks") && layer.contains(".to_") &&
-                             !layer.ends_with(".to_out.0");
-      if (!unet_head) out.add(under(layer, "bias"), {shape[0]});
-      if (const auto at = layer.find(".attn1.to_q"); at != std::string::npos)
-        for (const auto* norm : {"norm1", "norm2", "norm3"}) {
-          const auto prefix = under(layer.substr(0, at), norm);
-          out.add(under(prefix, "weight"), {shape[1]});
-          out.add(under(prefix, "bias"), {shape[1]});
-        }
-    }
-  }
-  return out;
-}
-
 void print(std::string_view model, std::string_view what, double value) {
   std::printf("%s_%s %.4g\n", std::string(model).c_str(), std::string(what).c_str(), value);
 }
@@ -144,7 +118,7 @@ base::Status bench(const Model& model, const Options& options) {
   const tensor::RandomWeights none;
   Graph asked(none);
   TRY(model.build(asked, config, options));
-  const auto weights = random_weights(asked);
+  const auto weights = random_map_weights(asked);
   Graph graph(weights);
   TRY(model.build(graph, config, options));
   TRY_ASSIGN(const auto executor, tensor::make_onednn_executor({.profile = true}));

@@ -261,7 +261,8 @@ class ConvKernel : public ProductKernel {
     const Size height = items == 1 ? (out[1] + pieces - 1) / pieces : out[1];
     for (Size item = 0; item < (apart ? a[0] : 1); ++item)
       for (Size y = 0; y < out[1]; y += height) {
-        const Strip strip = strip_at(step, y, std::min(height, out[1] - y));
+        const Strip strip = items == 1 ? strip_at(step, y, std::min(height, out[1] - y))
+                                       : Strip{out[1], a[1], step.padding.top, step.padding.bottom};
         auto found = std::ranges::find(strips_, strip);
         if (found == strips_.end()) {
           TRY(add_primitive(step, in_place, use, weights, items, strip));

@@ -17,6 +17,7 @@ namespace ingle::tensor {
 class RandomWeights : public WeightSource {
  public:
   void add(std::string name, Shape shape) { shapes_.insert_or_assign(std::move(name), shape); }
+  const std::map<std::string, Shape, std::less<>>& shapes() const { return shapes_; }
   std::uint64_t elements() const {
     std::uint64_t out = 0;
     for (const auto& [name, shape] : shapes_) out += static_cast<std::uint64_t>(shape.elements());

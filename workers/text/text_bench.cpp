@@ -5,12 +5,9 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <format>
 
-#include "models/random_joint.h"
-#include "tensor/memory_weights.h"
 #include "tensor/onednn.h"
-#include "text/clip_text.h"
+#include "text/random_clip.h"
 #include "text/tokenizer.h"
 
 namespace ingle::text {
@@ -22,24 +19,11 @@ double ms_since(Clock::time_point start) {
   return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
 }
 
-// Every weight of the published model; norms have none of their own in an empty source.
-tensor::RandomWeights random_weights(const ClipTextConfig& config) {
-  const tensor::MemoryWeights none;
-  tensor::Graph asked(none);
-  build_clip_text(asked, config, {});
-  auto out = models::random_joint_weights(asked);
-  for (std::int64_t i = 0; i < config.layers; ++i)
-    for (const auto* name : {"layer_norm1", "layer_norm2"})
-      for (const auto* part : {"weight", "bias"})
-        out.add(std::format("encoder.layers.{}.{}.{}", i, name, part), {config.width});
-  return out;
-}
-
 base::Status bench_clip(std::int64_t runs) {
   TRY_ASSIGN(const auto json, weights::Config::parse(R"({"hidden_size": 768,
     "intermediate_size": 3072, "num_hidden_layers": 12, "num_attention_heads": 12})"));
   TRY_ASSIGN(const auto config, clip_text_config(json));
-  const auto weights = random_weights(config);
+  const auto weights = random_clip_weights(config);
   TRY_ASSIGN(const auto executor, tensor::make_onednn_executor({}));
   TRY_ASSIGN(const auto module, executor->open(weights));
   TRY_ASSIGN(const auto encoder, ClipTextEncoder::create(json, weights, *module));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <format>
+#include <set>
 #include <utility>
 
 #include "base/check.h"
@@ -89,6 +90,13 @@ base::Result<std::unique_ptr<JoinedWeights>> JoinedWeights::create(
       return broken(name, "its scale is no single number");
   }
   return std::unique_ptr<JoinedWeights>(new JoinedWeights(std::move(tensors)));
+}
+
+void JoinedWeights::release_pages() const {
+  std::set<const NamedWeights*> sources;
+  for (const auto& [name, tensor] : tensors_)
+    for (const auto& piece : tensor.pieces) sources.insert(piece.source.get());
+  for (const auto* source : sources) source->release_pages();
 }
 
 std::vector<std::string> JoinedWeights::names() const {

@@ -27,6 +27,7 @@ class MappedWeights : public NamedWeights {
                 std::map<std::string, MappedTensor, std::less<>> tensors);
 
   std::vector<std::string> names() const override;
+  void release_pages() const override { file_.release_pages(); }
   std::optional<tensor::WeightInfo> find(std::string_view name) const override;
   base::Status read(std::string_view name, std::int64_t begin, std::int64_t end,
                     std::span<float> out) const override;

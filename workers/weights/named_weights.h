@@ -14,6 +14,8 @@ class NamedWeights : public tensor::WeightSource {
  public:
   // Sorted, each once.
   virtual std::vector<std::string> names() const = 0;
+  // Nothing will be read soon, since an executor has packed it: the files' pages are given back.
+  virtual void release_pages() const = 0;
 };
 
 inline constexpr std::size_t kTextBytesMax = 64 * 1024;
