@@ -1,6 +1,7 @@
 // ./dev bench [NAME]: builds nothing, runs the benchmarks of build/release and prints their figures
 // as a table with the targets, and as JSON in build/bench/NAME.json.
 //   spine: starting, streaming through ingle against llama-server itself, GGUF metadata
+//   diffusion: how much of the processor pictures use (diffusion.mjs)
 //   memory: models that do not fit together, against llama-server's own router (memory.mjs);
 //     one part of it: memory-swaps, memory-crowd, memory-turns, memory-conversation,
 //     memory-prediction
@@ -17,6 +18,7 @@ const BUILD = resolve(process.env.INGLE_TEST_BUILD ?? join(TOP, 'build/release')
 process.env.INGLE_TEST_BUILD = BUILD;
 const { Home, INGLE, listening, sample, sleep, spawnDaemon, warm } =
   await import('../tests/e2e/harness.mjs');
+const { diffusion } = await import('./diffusion.mjs');
 const { MEMORY_PARTS, memory } = await import('./memory.mjs');
 const { print, rounds, row, say } = await import('./rows.mjs');
 
@@ -152,7 +154,7 @@ async function spine() {
   return [...rows, ...(await ggufRows())];
 }
 
-const benchmarks = { spine, memory };
+const benchmarks = { spine, memory, diffusion };
 const names = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(benchmarks);
 for (const [name, part] of Object.entries(MEMORY_PARTS))
   benchmarks[`memory-${name}`] = () => memory([part]);

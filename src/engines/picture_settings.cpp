@@ -61,7 +61,7 @@ base::Status check_value(std::string_view name, std::string_view value) {
 }
 
 double bytes_per_element(std::string_view precision) {
-  // Linear layers in one byte with a scale a row; convolutions and the decoder stay in bf16.
+  // Linear layers in one byte with a scale a block; convolutions and the decoder stay in f16.
   if (precision == "int8") return 1.4;
   return precision == "f32" ? 4 : 2;
 }
@@ -157,7 +157,14 @@ class PictureWording {
   }
 
   base::Result<std::size_t> choose_device(const std::string& precision, std::int64_t side) {
-    const auto executor = given_.text_or("executor", config_.executor);
+    auto executor = given_.text_or("executor", config_.executor);
+    // Only ggml has weights of a byte.
+    if (given_.text_or("precision", config_.precision) == "int8") {
+      if (executor == "onednn")
+        return fail(ErrorCode::invalid_argument,
+                    "executor=onednn has no precision=int8: choose bf16, or executor=ggml");
+      executor = "ggml";
+    }
     const auto wanted = given_.text_or("device", "auto");
     if (executor == "onednn" && wanted.starts_with("gpu"))
       return fail(

@@ -52,10 +52,15 @@ TEST(PictureSettings, AreDerivedFromModelAndMachine) {
 
 TEST(PictureSettings, TheCommandLineHasThem) {
   const auto settings =
-      derive_picture_settings(sd(), room(8 * kGib), {.threads = 3}, {"precision=int8"}).value();
+      derive_picture_settings(sd(), room(8 * kGib), {.threads = 3}, {"precision=f32"}).value();
   EXPECT_EQ(diffusion_arguments(settings, sd().info, "/run/x.sock"),
             (std::vector<std::string>{"--socket", "/run/x.sock", "--model", "/m/sd", "--threads",
-                                      "3", "--precision", "int8", "--executor", "onednn"}));
+                                      "3", "--precision", "f32", "--executor", "onednn"}));
+  const auto bytes = derive_picture_settings(sd(), room(8 * kGib), {}, {"precision=int8"}).value();
+  EXPECT_TRUE(std::ranges::contains(diffusion_arguments(bytes, sd().info, "/run/x.sock"),
+                                    std::string("ggml")));
+  EXPECT_FALSE(
+      derive_picture_settings(sd(), room(8 * kGib), {}, {"precision=int8", "executor=onednn"}));
 }
 
 TEST(PictureSettings, AGpuThatHoldsItIsUsed) {

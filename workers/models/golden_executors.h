@@ -16,7 +16,7 @@ struct GoldenExecutor {
   double relative_max = 0;
 };
 
-// Reference, oneDNN in f32, bf16 and int8, ggml on the processor in f32, f16 and q8_0. A test fails
+// Reference, oneDNN in f32 and bf16, ggml on the processor in f32, f16 and q8_0. A test fails
 // that cannot have one of them.
 std::vector<GoldenExecutor> golden_executors();
 

@@ -24,7 +24,7 @@ namespace ingle::tensor {
 enum class Precision : std::uint8_t {
   f32,   // for checking
   bf16,  // products, convolutions and attention in bf16 with f32 sums; what is stored is bf16
-  int8,  // bf16 with the products of linear layers in u8 x s8, scaled by row
+  int8,  // weights in one byte with a scale for each block (q8_0)
 };
 std::string_view precision_name(Precision precision);
 

@@ -232,6 +232,10 @@ base::Result<std::unique_ptr<Executor>> make_onednn_executor(OnednnOptions optio
     return base::fail(base::ErrorCode::invalid_argument,
                       std::format("{} threads: choose 1 to {}, or 0 for one for each core",
                                   options.threads, cpu::kThreadsMax));
+  if (options.precision == Precision::int8)
+    return base::fail(
+        base::ErrorCode::unsupported,
+        "the executor on oneDNN has no int8: choose precision=bf16, or executor=ggml");
   if (options.threads == 0) options.threads = omp_get_num_procs();
   return cpu::guarded("to start", [&]() -> base::Result<std::unique_ptr<Executor>> {
     auto shared = std::make_shared<cpu::Shared>();

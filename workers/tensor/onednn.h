@@ -17,7 +17,8 @@
 namespace ingle::tensor {
 
 struct OnednnOptions {
-  // A processor without products of bf16 (before AVX-512) gets f32 instead. int8 is bf16 as yet.
+  // A processor without products of bf16 (before AVX-512) gets f32 instead. int8 is
+  // unsupported.
   Precision precision = Precision::bf16;
   int threads = 0;  // 0: one for each core
   // Sums up where time goes, by operation; see onednn_profile().
