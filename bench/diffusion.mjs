@@ -1,6 +1,6 @@
-// ./dev bench diffusion: how much of the processor pictures use. Random weights in published shapes;
-// every rate is told as a share of what a product of 4096 x 4096 by 4096 in bf16 reaches on the same
-// threads in the same process.
+// ./dev bench diffusion: how much of the processor pictures use. Random weights in published
+// shapes; every rate is told as a share of what a product of 4096 x 4096 by 4096 in bf16 reaches on
+// the same threads in the same process.
 import { execFile, execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -30,9 +30,9 @@ async function figures(tool, ...args) {
 async function rateRows() {
   const out = [
     section(
-      'Useful floating-point work per second of one evaluation, in bf16 on the processor, over the ' +
-        "product's: UNets with two pictures (one with, one without the prompt), a stack of 2 double " +
-        'and 4 single FLUX blocks with 1,024 picture tokens, the decoder at 512 by 512.',
+      'Useful floating-point work per second of one evaluation, in bf16 on the processor, over ' +
+        "the product's: UNets with two pictures (one with, one without the prompt), a stack of 2 " +
+        'double and 4 single FLUX blocks with 1,024 picture tokens, the decoder at 512 by 512.',
     ),
   ];
   const models = [
@@ -45,7 +45,8 @@ async function rateRows() {
     const of = (name) => found[`${model}_${name}`];
     out.push(row(`${words}: share of the product's rate`, of('ratio'), '', ['>=', least]));
     out.push(row(`${words}: one evaluation`, of('evaluation_s'), 's'));
-    out.push(row(`${words}: activations and scratch`, of('activations_mb') + of('scratch_mb'), 'MB'));
+    const held = of('activations_mb') + of('scratch_mb');
+    out.push(row(`${words}: activations and scratch`, held, 'MB'));
   }
   const flux = await figures('flux_bench');
   out.push(row("FLUX blocks: share of the product's rate", flux.ratio, '', ['>=', 0.6]));
@@ -54,7 +55,7 @@ async function rateRows() {
   return out;
 }
 
-// Lines such as "conv 3x3 320 at 64x64   onednn bf16 455.1 GFLOPS, ggml f16  60.2 GFLOPS:  7.6 times".
+// Lines such as "conv 3x3 320 at 64x64  onednn bf16 455.1 GFLOPS, ggml f16 60.2 GFLOPS: 7.6 times".
 async function ggmlRows() {
   say('executors_bench');
   const { stdout } = await run(bin('executors_bench'));
@@ -109,8 +110,8 @@ async function pictureRows() {
     const [resident] = await daemon.residents();
     return [
       section(
-        'A model of 2 GB (f16) in the shapes of SD 1.5 through the daemon, 512 by 512, 2 steps. The ' +
-          'first picture loads the model from the page cache.',
+        'A model of 2 GB (f16) in the shapes of SD 1.5 through the daemon, 512 by 512, 2 steps. ' +
+          'The first picture loads the model from the page cache.',
       ),
       row('first picture', seconds(first), 's'),
       row('further ones, median', median(later), 's'),

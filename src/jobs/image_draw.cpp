@@ -14,7 +14,7 @@ using protocol::FrameKind;
 
 constexpr std::size_t kErrorBytesMax = 64 * 1024;
 constexpr base::Seconds kBusyLimit{10};  // for the end of a drawing that nobody wants any more
-constexpr base::Millis kBusyPause{20};
+constexpr base::Millis kBusyPause{100};
 constexpr base::Millis kDeathPause{200};  // the socket tells an end before the process table does
 
 http::Request request_to(const engines::Lease& lease, http::Method method, std::string target) {
@@ -109,7 +109,10 @@ base::Result<std::string> drawing_body(const protocol::DrawRequest& request, std
         ErrorCode::limit_exceeded,
         std::format("a given picture is over the limit of {} bytes", protocol::kFrameBytesMax));
   std::string out;
-  protocol::append_frame(out, FrameKind::request, protocol::encode(request));
+  const auto head = protocol::encode(request);
+  if (head.size() > protocol::kFrameBytesMax)
+    return fail(ErrorCode::limit_exceeded, "the request is too long: shorten its texts");
+  protocol::append_frame(out, FrameKind::request, head);
   if (!image.empty()) protocol::append_frame(out, FrameKind::image, image);
   if (!mask.empty()) protocol::append_frame(out, FrameKind::mask, mask);
   return out;

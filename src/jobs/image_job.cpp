@@ -29,6 +29,7 @@ constexpr std::int64_t kStepsMax = 1000;
 constexpr std::int64_t kPicturesMax = 64;
 constexpr std::size_t kAdaptersMax = 16;
 constexpr std::int64_t kSeedMax = (std::int64_t{1} << 53) - 1 - kPicturesMax;
+constexpr std::size_t kNameBytesMax = 64;  // of a sampler or a schedule
 constexpr std::size_t kPromptBytesMax = 64 * 1024;
 
 base::Status check_range(std::string_view field, std::optional<std::int64_t> value,
@@ -61,6 +62,9 @@ base::Status check(const protocol::JobRequest& request, const protocol::ModelInf
     return fail(ErrorCode::invalid_argument, "guidance must be a number from 0 to 100");
   if (!within(image.strength, 1))
     return fail(ErrorCode::invalid_argument, "strength must be a number from 0 to 1");
+  if (std::max(image.sampler.size(), image.schedule.size()) > kNameBytesMax)
+    return fail(ErrorCode::invalid_argument,
+                std::format("sampler and schedule are names of at most {} bytes", kNameBytesMax));
   if (image.adapters.size() > kAdaptersMax)
     return fail(ErrorCode::limit_exceeded,
                 std::format("at most {} adapters can be added", kAdaptersMax));
@@ -86,7 +90,7 @@ std::int64_t random_seed() {
 protocol::DrawRequest draw_request(const ImageRequest& asked, std::int64_t seed) {
   return {.prompt = asked.prompt,
           .negative_prompt = asked.negative_prompt,
-          .width = asked.width.value_or(0),
+          .width = asked.width.value_or(asked.height.value_or(0)),
           .height = asked.height.value_or(asked.width.value_or(0)),
           .steps = asked.steps.value_or(0),
           .guidance = asked.guidance.value_or(-1),
@@ -116,7 +120,7 @@ class ImageRun {
       return static_cast<std::int64_t>(std::ceil(static_cast<double>(side) * scale));
     };
     const auto own = scale > 1 && record.picture.side > 0 ? record.picture.side : 0;
-    const auto width = asked_.width.value_or(own);
+    const auto width = asked_.width.value_or(asked_.height.value_or(own));
     const auto sides =
         engines::picture_side_for(record, scaled(width), scaled(asked_.height.value_or(width)));
     const bool given = std::ranges::any_of(
@@ -168,10 +172,10 @@ class ImageRun {
                   co_await draw(
                       seams_.loop, seams_.client, lease, std::move(body),
                       [this](protocol::Frame frame) { return take(frame); }, run_.cancel()));
-    if (end.pictures != static_cast<std::int64_t>(result_.images.size()))
+    if (end.pictures != asked_.count || end.pictures != std::ssize(result_.images))
       co_return fail(ErrorCode::upstream_error,
                      std::format("the picture worker sent {} of {} pictures", result_.images.size(),
-                                 end.pictures));
+                                 asked_.count));
     result_.draw_ms =
         std::chrono::duration<double, std::milli>(seams_.loop.clock().mono_now() - began).count();
     co_return Outcome(result_);
@@ -186,6 +190,9 @@ class ImageRun {
     if (frame.kind != FrameKind::picture)
       co_return fail(ErrorCode::upstream_error,
                      "the picture worker sent a frame of the wrong kind");
+    if (std::ssize(result_.images) >= asked_.count)
+      co_return fail(ErrorCode::upstream_error,
+                     "the picture worker sent more pictures than were asked for");
     co_return co_await keep(std::string(frame.payload));
   }
 

@@ -21,6 +21,7 @@ using protocol::JobState;
 
 constexpr std::string_view kIdPrefix = "job-";
 constexpr std::string_view kInterrupted = "the daemon ended under it";
+constexpr std::size_t kFilesHeldBytesMax = 512 << 20;  // sent along with jobs that have not ended
 constexpr std::size_t kUnrecordedMax = 64;  // ended jobs that the database would not take
 
 constexpr std::array<std::string_view, 4> kKindNames{"load", "benchmark", "calibration", "image"};
@@ -210,6 +211,14 @@ Task<Result<JobInfo>> Jobs::start(protocol::JobRequest request, JobFiles files) 
                    std::format("{} jobs already wait; try again later, or cancel some (`ingle "
                                "jobs` lists them)",
                                waiting));
+  std::size_t held_bytes = files.image.size() + files.mask.size();
+  for (const auto& [number, job] : live_)
+    held_bytes += job->sent.image.size() + job->sent.mask.size();
+  if (held_bytes > kFilesHeldBytesMax)
+    co_return fail(
+        ErrorCode::overloaded,
+        "the pictures of jobs that wait take too much memory; try again later, or cancel "
+        "some (`ingle jobs` lists them)");
 
   const auto job = std::make_shared<Job>(*this, next_number_++, *setup);
   job->asked = std::move(request);
@@ -447,6 +456,7 @@ void Jobs::end_unstarted(const JobPtr& job, JobState state) {
 
 // A job that the database does not take stays in memory, so that it is not told to be running.
 Task<void> Jobs::record_end(JobPtr job) {
+  job->sent = {};
   const auto status =
       co_await seams_.storage.run([row = row_of(job->number, job->info), work = job->work(),
                                    &timings = job->timings](storage::Connection& db) -> Status {

@@ -7,6 +7,7 @@ namespace ingle::media {
 void Previews::put(std::string job, std::string payload, std::function<void()> shown) {
   if (encoding_) return;
   encoding_ = true;
+  encoding_job_ = job;
   scope_.spawn(encode(std::move(job), std::move(payload), std::move(shown)));
 }
 
@@ -20,7 +21,7 @@ base::Task<void> Previews::encode(std::string job, std::string payload,
         return encode_jpeg({raw.width, raw.height, raw.pixels}, kQuality);
       });
   encoding_ = false;
-  if (!jpeg) co_return;
+  if (!jpeg || encoding_job_ != job) co_return;
   const auto before = get(job);
   newest_[job] = std::make_shared<const Preview>(
       Preview{.version = before ? before->version + 1 : 1, .jpeg = *std::move(jpeg)});

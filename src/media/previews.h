@@ -35,7 +35,10 @@ class Previews {
   void put(std::string job, std::string payload, std::function<void()> shown);
   // Null: none (yet), or no longer.
   std::shared_ptr<const Preview> get(const std::string& job) const;
-  void forget(const std::string& job) { newest_.erase(job); }
+  void forget(const std::string& job) {
+    newest_.erase(job);
+    if (encoding_job_ == job) encoding_job_.clear();
+  }
   base::Task<void> drain() { co_await scope_.join(); }
 
  private:
@@ -44,6 +47,7 @@ class Previews {
   base::Loop& loop_;
   base::Lanes& lanes_;
   bool encoding_ = false;
+  std::string encoding_job_;  // empty: it was forgotten meanwhile
   // Shared with answers that are being sent.
   std::map<std::string, std::shared_ptr<const Preview>> newest_;
   base::TaskScope scope_;

@@ -117,8 +117,17 @@ std::int64_t rounded_side(std::int64_t side, std::int64_t multiple) {
 Size picture_size(const Request& request, const ModelInfo& info) {
   Size out{request.width, request.height};
   if (request.image) {
-    const auto wide = request.image->width + request.extend.left + request.extend.right;
-    const auto high = request.image->height + request.extend.top + request.extend.bottom;
+    auto wide = request.image->width + request.extend.left + request.extend.right;
+    auto high = request.image->height + request.extend.top + request.extend.bottom;
+    // Without a size a large picture is drawn smaller: room was kept for the model's own size.
+    const double share =
+        static_cast<double>(info.width * info.height) / static_cast<double>(wide * high);
+    const bool keeps_pixels =
+        request.mask || wide != request.image->width || high != request.image->height;
+    if (request.width == 0 && request.height == 0 && share < 1 && !keeps_pixels) {
+      wide = std::max<std::int64_t>(1, std::llround(static_cast<double>(wide) * std::sqrt(share)));
+      high = std::max<std::int64_t>(1, std::llround(static_cast<double>(high) * std::sqrt(share)));
+    }
     // A side that is left open follows the image's shape.
     if (out.width == 0) out.width = out.height == 0 ? wide : wide * out.height / high;
     if (out.height == 0) out.height = request.width == 0 ? high : high * out.width / wide;

@@ -98,13 +98,24 @@ base::Result<Picture> decode_png(std::string_view bytes, Colours colours) {
   return out;
 }
 
+constexpr int kScansMax = 100;  // of a JPEG; usual ones have up to ten
+
 // libjpeg leaves by a jump: nothing with a destructor may be made between setjmp and it.
 struct JpegReader {
   jpeg_decompress_struct state{};
   jpeg_error_mgr errors{};
   jmp_buf out;
+  jpeg_progress_mgr watch{};
   char message[JMSG_LENGTH_MAX] = {};
 
+  // Each scan is a walk over the whole picture, and a small file can hold a million of them.
+  static void count_scans(j_common_ptr common) {
+    if (reinterpret_cast<j_decompress_ptr>(common)->input_scan_number <= kScansMax) return;
+    auto& self = *static_cast<JpegReader*>(common->client_data);
+    constexpr std::string_view kWords = "it has too many scans";
+    kWords.copy(self.message, kWords.size());
+    longjmp(self.out, 1);
+  }
   static void leave(j_common_ptr common) {
     auto& self = *static_cast<JpegReader*>(common->client_data);
     common->err->format_message(common, self.message);
@@ -128,6 +139,8 @@ struct JpegReader {
   }
   bool read(std::uint8_t* into, std::size_t row_bytes) {
     if (setjmp(out) != 0) return false;
+    watch.progress_monitor = count_scans;
+    state.progress = &watch;
     jpeg_start_decompress(&state);
     while (state.output_scanline < state.output_height) {
       JSAMPROW row = into + state.output_scanline * row_bytes;

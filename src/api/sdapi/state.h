@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace ingle::api::sdapi {
 
@@ -12,15 +13,16 @@ class State {
   const std::string& model() const { return model_; }
   void set_model(std::string id) { model_ = std::move(id); }
 
-  // The job that was started last and has not ended.
-  const std::optional<std::string>& job() const { return job_; }
-  void began(std::string job) { job_ = std::move(job); }
-  // Forgets this job, if it is still the last one.
-  void ended(const std::string& job);
+  // The job that was started first and has not ended: the one that draws, since one does at a time.
+  std::optional<std::string> job() const {
+    return jobs_.empty() ? std::nullopt : std::optional(jobs_.front());
+  }
+  void began(std::string job) { jobs_.push_back(std::move(job)); }
+  void ended(const std::string& job) { std::erase(jobs_, job); }
 
  private:
-  std::string model_;  // empty: nobody chose
-  std::optional<std::string> job_;
+  std::string model_;              // empty: nobody chose
+  std::vector<std::string> jobs_;  // in the order of their starts
 };
 
 }  // namespace ingle::api::sdapi
