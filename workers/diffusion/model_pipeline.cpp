@@ -26,6 +26,12 @@ bool same(const std::vector<AdapterUse>& a, const std::vector<AdapterUse>& b) {
   });
 }
 
+base::Status check_numbers(const Pixels& pixels) {
+  if (std::ranges::all_of(pixels.data, [](float value) { return std::isfinite(value); })) return {};
+  return fail(ErrorCode::internal,
+              "the picture has values that are no numbers; try another precision or sampler");
+}
+
 void tell(const Observer& observer, const Progress& progress) {
   if (observer.progress) observer.progress(progress);
 }
@@ -302,9 +308,7 @@ Result<Picture> ModelPipeline::draw_one(const Job& job, std::int64_t index,
   tell(observer, {.stage = Stage::decode, .picture = index, .step = before, .steps = before});
   const auto tiling = request.tile_decoder ? Tiling::tiles : Tiling::whole;
   TRY_ASSIGN(const auto pixels, vae_->decode(latents, drawing.size, tiling, stop));
-  if (!std::ranges::all_of(pixels.data, [](float value) { return std::isfinite(value); }))
-    return fail(ErrorCode::internal,
-                "the picture has values that are no numbers; try another precision or sampler");
+  TRY(check_numbers(pixels));
   auto out = to_picture(pixels);
   // What was to be kept is kept to the pixel.
   if (job.mask && job.original) out = blended(*job.original, out, *job.mask);
@@ -330,7 +334,9 @@ Result<std::vector<float>> ModelPipeline::second_pass(const Job& job, Drawing& d
   Pixels larger;
   std::vector<float> enlarged;
   if (hires.pixels) {
-    TRY_ASSIGN(const auto pixels, vae_->decode(latents, drawing.size, Tiling::whole, stop));
+    const auto tiling = job.request.tile_decoder ? Tiling::tiles : Tiling::whole;
+    TRY_ASSIGN(const auto pixels, vae_->decode(latents, drawing.size, tiling, stop));
+    TRY(check_numbers(pixels));
     larger = to_pixels(resized(to_picture(pixels), size.width, size.height));
     next.image = &larger;
   } else {

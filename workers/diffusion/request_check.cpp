@@ -129,8 +129,10 @@ Size picture_size(const Request& request, const ModelInfo& info) {
       high = std::max<std::int64_t>(1, std::llround(static_cast<double>(high) * std::sqrt(share)));
     }
     // A side that is left open follows the image's shape.
-    if (out.width == 0) out.width = out.height == 0 ? wide : wide * out.height / high;
-    if (out.height == 0) out.height = request.width == 0 ? high : high * out.width / wide;
+    if (out.width == 0)
+      out.width = out.height == 0 ? wide : std::max<std::int64_t>(1, wide * out.height / high);
+    if (out.height == 0)
+      out.height = request.width == 0 ? high : std::max<std::int64_t>(1, high * out.width / wide);
   }
   if (out.width == 0) out.width = info.width;
   if (out.height == 0) out.height = info.height;

@@ -16,6 +16,11 @@ base::Result<std::unique_ptr<VaeStage>> VaeStage::create(const weights::Part& pa
   if (part.weights == nullptr)
     return base::fail(base::ErrorCode::model_broken, "the VAE has no weights");
   TRY_ASSIGN(auto config, models::vae_config(part.config));
+  if (config.picture_channels != 3)
+    return base::fail(base::ErrorCode::unsupported,
+                      std::format("VAEs of pictures with {} channels are not known here, only with "
+                                  "3",
+                                  config.picture_channels));
   TRY_ASSIGN(auto scale, models::LatentScale::create(config, *part.weights));
   TRY_ASSIGN(auto programs, PartPrograms::create(executor, *part.weights));
   return std::unique_ptr<VaeStage>(

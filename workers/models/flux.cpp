@@ -169,7 +169,7 @@ base::Result<FluxConfig> flux_config(const weights::Config& config) {
 }
 
 void build_flux(Graph& graph, const FluxConfig& config, const JointSizes& sizes, Part part) {
-  check_sizes(sizes);
+  if (!sizes_fit(graph, sizes)) return;
   Builder builder{graph, config, sizes};
   builder.embed_time();
   Tensor text, image, embedded;

@@ -163,7 +163,7 @@ base::Result<Flux2Config> flux2_config(const weights::Config& config) {
 }
 
 void build_flux2(Graph& graph, const Flux2Config& config, const JointSizes& sizes, Part part) {
-  check_sizes(sizes);
+  if (!sizes_fit(graph, sizes)) return;
   Builder builder{graph, config, sizes};
   builder.embed_time();
   Tensor text, image, embedded;

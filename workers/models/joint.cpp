@@ -91,12 +91,17 @@ void bound_channels(ConfigReader& reader, std::int64_t channels) {
                             channels, kJointChannelsMax));
 }
 
-void check_sizes(const JointSizes& sizes) {
-  CHECK(sizes.items >= 1 && sizes.items <= 64 && sizes.text_tokens >= 1 &&
-            sizes.text_tokens <= kJointTokensMax && sizes.image_tokens >= 1 &&
-            sizes.image_tokens <= kJointTokensMax &&
-            sizes.items * (sizes.text_tokens + sizes.image_tokens) <= kJointTokensMax,
-        "tokens within their limits");
+bool sizes_fit(Graph& graph, const JointSizes& sizes) {
+  if (sizes.items >= 1 && sizes.items <= 64 && sizes.text_tokens >= 1 &&
+      sizes.text_tokens <= kJointTokensMax && sizes.image_tokens >= 1 &&
+      sizes.image_tokens <= kJointTokensMax &&
+      sizes.items * (sizes.text_tokens + sizes.image_tokens) <= kJointTokensMax)
+    return true;
+  graph.fail({ErrorCode::limit_exceeded,
+              std::format("{} tokens of text and {} of the picture are too many; choose a smaller "
+                          "picture",
+                          sizes.text_tokens, sizes.image_tokens)});
+  return false;
 }
 
 void expect_integer(ConfigReader& reader, std::string_view key, std::int64_t known) {

@@ -43,7 +43,9 @@ struct JointSizes {
   std::int64_t image_tokens = 0;
 };
 
-void check_sizes(const JointSizes& sizes);
+// False, with a mistake in the graph, when there are too few or too many tokens: a hostile VAE can
+// make any number of a picture's size.
+bool sizes_fit(Graph& graph, const JointSizes& sizes);
 
 // Pieces of the last axis, one after the other; `sizes` make up the whole.
 std::vector<Tensor> pieces(Graph& graph, Tensor a, std::span<const std::int64_t> sizes);

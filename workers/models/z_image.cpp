@@ -177,7 +177,8 @@ base::Result<ZImageConfig> z_image_config(const weights::Config& config) {
 }
 
 void build_z_image(Graph& graph, const ZImageConfig& config, const ZImageSizes& sizes, Part part) {
-  check_sizes({.text_tokens = sizes.caption_tokens, .image_tokens = sizes.image_tokens});
+  if (!sizes_fit(graph, {.text_tokens = sizes.caption_tokens, .image_tokens = sizes.image_tokens}))
+    return;
   Builder builder{graph, config, sizes};
   const auto image_tokens = builder.padded(), c = config.channels;
   const auto both_tokens = image_tokens + sizes.caption_tokens;

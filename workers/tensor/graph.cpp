@@ -295,6 +295,11 @@ Tensor Graph::embedding(Tensor ids, Tensor table) {
   if (expect(shape(table).rank() == 2 && axes.size() < kAxesMax && node(ids).ids, "looking up",
              {ids, table}))
     axes.push_back(shape(table)[1]);
+  // Executors read single rows of the file, so the file's rows must be the table's.
+  for (const auto& name : node(table).names)
+    if (const auto info = weights_.find(name); info && info->shape.rank() != 2)
+      fail({ErrorCode::model_broken, std::format("table '{}' has the shape {}, not {}", name,
+                                                 info->shape.text(), shape(table).text())});
   return make({.op = Op::embedding, .shape = Shape::of(axes), .operands = {ids, table}});
 }
 

@@ -69,6 +69,15 @@ TEST(Graph, SizesThatDoNotMeetAreAnErrorNotACrash) {
             "");
 }
 
+TEST(Graph, ATableHasItsRowsInTheFile) {
+  MemoryWeights weights;
+  weights.add("flat", {1, 4, 3}, std::vector<float>(12));
+  Graph graph(weights);
+  graph.embedding(graph.input_ids("ids", {2}), graph.weight("flat", {4, 3}));
+  ASSERT_FALSE(graph.status());
+  EXPECT_EQ(graph.status().error().message, "table 'flat' has the shape [1, 4, 3], not [4, 3]");
+}
+
 TEST(Graph, ConvolutionKnowsItsBorders) {
   MemoryWeights weights;
   weights.add("w", {1, 1, 3, 3}, std::vector<float>(9, 1));

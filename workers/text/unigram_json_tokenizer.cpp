@@ -129,7 +129,8 @@ base::Result<Cutter> read_cutter(const Json& json) {
   Cutter out{.kind = Cutter::Kind::metaspace};
   out.space = text_member(json, "replacement");
   out.split = flag_member(json, "split", true);
-  if (out.space.empty() || out.space.size() > 4) return unsupported("replacement", out.space);
+  if (out.space.empty() || out.space.size() > 4 || out.space.contains(' '))
+    return unsupported("replacement", out.space);
   const auto scheme = text_member(json, "prepend_scheme");
   if (scheme == "first")
     out.prefix = Cutter::Prefix::first;
@@ -254,8 +255,15 @@ class UnigramJsonTokenizer : public Tokenizer {
           {.text = std::move(normal), .first = part.text.data() == valid.data()}};
       for (const auto& cutter : cutters_) {
         std::vector<Word> next;
-        for (const auto& word : words)
-          std::ranges::move(cut(word, cutter), std::back_inserter(next));
+        std::size_t bytes = 0;
+        for (const auto& word : words) {
+          auto parts = cut(word, cutter);
+          for (const auto& part : parts) bytes += part.text.size();
+          if (bytes > Charsmap::kOutputBytesMax)
+            return base::fail(base::ErrorCode::limit_exceeded,
+                              "the text grows too long when the tokenizer cuts it");
+          std::ranges::move(parts, std::back_inserter(next));
+        }
         words = std::move(next);
       }
       for (const auto& word : words) unigram_.encode(word.text, out);
