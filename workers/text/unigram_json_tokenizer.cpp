@@ -258,7 +258,7 @@ class UnigramJsonTokenizer : public Tokenizer {
         std::size_t bytes = 0;
         for (const auto& word : words) {
           auto parts = cut(word, cutter);
-          for (const auto& part : parts) bytes += part.text.size();
+          for (const auto& piece : parts) bytes += piece.text.size();
           if (bytes > Charsmap::kOutputBytesMax)
             return base::fail(base::ErrorCode::limit_exceeded,
                               "the text grows too long when the tokenizer cuts it");
