@@ -68,9 +68,11 @@ class WeightStore {
       : library_(std::move(library)), source_(source), precision_(precision), threads_(threads) {}
 
   // Nothing when it is not there yet.
-  const PackedWeight* find(const WeightUse& use) const;
+  // A weight has a second version where the layout of the first is a slow one for other sizes.
+  static constexpr int kVersionsMax = 3;
+  const PackedWeight* find(const WeightUse& use, int version = 0) const;
   // For WeightForm::plain, `layout` is not looked at. Errors: io_error, out_of_memory, internal.
-  base::Result<const PackedWeight*> pack(const WeightUse& use, const Md& layout);
+  base::Result<const PackedWeight*> pack(const WeightUse& use, const Md& layout, int version = 0);
 
   const WeightSource& source() const { return source_; }
   Type packed_type() const { return precision_ == Precision::f32 ? Type::f32 : Type::bf16; }

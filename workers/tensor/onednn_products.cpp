@@ -4,6 +4,7 @@
 // short enough that a stop is seen soon.
 #include <algorithm>
 #include <format>
+#include <string_view>
 #include <unordered_map>
 #include <utility>
 
@@ -113,6 +114,9 @@ struct Call {
 class ProductKernel : public StepKernel {
  public:
   std::int64_t scratch_bytes() const override { return scratch_; }
+  // Before prepare().
+  void use_version(int version) { version_ = version; }
+  bool is_slow() const { return slow_; }
 
   base::Status run(const Run& run) override {
     return guarded("a product", [&]() -> base::Status {
@@ -161,11 +165,19 @@ class ProductKernel : public StepKernel {
   const std::shared_ptr<Library> library_;
   const View a_, b_, bias_, out_;
   const PackedWeight* weight_ = nullptr;
+  int version_ = 0;    // of the packed weight: see WeightStore
+  bool slow_ = false;  // oneDNN has nothing fast for these sizes and the layout of that version
   PostOps post_{};
   std::vector<Made> primitives_{};
   std::vector<Call> calls_{};
   Size scratch_ = 0;
 };
+
+// oneDNN's own last resort, hundreds of times slower than the rest.
+template <class Description>
+bool is_reference(const Description& made) {
+  return std::string_view(made.impl_info_str()).contains("ref");
+}
 
 dnnl::primitive_attr attributes(const PostOps& post) {
   dnnl::primitive_attr out;
@@ -218,7 +230,7 @@ class LinearKernel : public ProductKernel {
                         : Md();
     Md layout = any_layout({k, n}, weights.packed_type());
     if (use) {
-      if (weight_ || (weight_ = weights.find(*use))) layout = weight_->layout;
+      if (weight_ || (weight_ = weights.find(*use, version_))) layout = weight_->layout;
     } else {
       layout = Md({k, n}, data_type(step.b.type), dnnl::memory::format_tag::ba);
     }
@@ -233,8 +245,12 @@ class LinearKernel : public ProductKernel {
         });
     const dnnl::matmul::primitive_desc made(library_->engine, source, layout, bias, target,
                                             attributes(post_));
+    if (use && weight_ && is_reference(made))
+      slow_ = slow_ || !is_reference(dnnl::matmul::primitive_desc(
+                           library_->engine, source, any_layout({k, n}, weights.packed_type()),
+                           bias, target, attributes(post_)));
     if (use && !weight_) {
-      TRY_ASSIGN(weight_, weights.pack(*use, made.weights_desc()));
+      TRY_ASSIGN(weight_, weights.pack(*use, made.weights_desc(), version_));
     }
     primitives_.push_back({dnnl::matmul(made), source, made.weights_desc(), bias, target,
                            made.scratchpad_desc(), std::move(operands)});
@@ -309,7 +325,7 @@ class ConvKernel : public ProductKernel {
     const Dims kernel{out[3], a[3], step.kernel_height, step.kernel_width};
     Md layout = any_layout(kernel, weights.packed_type());
     if (use) {
-      if (weight_ || (weight_ = weights.find(*use))) layout = weight_->layout;
+      if (weight_ || (weight_ = weights.find(*use, version_))) layout = weight_->layout;
     } else {
       layout = Md(kernel, data_type(step.b.type), dnnl::memory::format_tag::oihw);
     }
@@ -331,8 +347,13 @@ class ConvKernel : public ProductKernel {
     const dnnl::convolution_forward::primitive_desc made(library_->engine, kind, algorithm, source,
                                                          layout, bias, target, strides, before,
                                                          after, attributes(post_));
+    if (use && weight_ && is_reference(made))
+      slow_ = slow_ || !is_reference(dnnl::convolution_forward::primitive_desc(
+                           library_->engine, kind, algorithm, source,
+                           any_layout(kernel, weights.packed_type()), bias, target, strides, before,
+                           after, attributes(post_)));
     if (use && !weight_) {
-      TRY_ASSIGN(weight_, weights.pack(*use, made.weights_desc()));
+      TRY_ASSIGN(weight_, weights.pack(*use, made.weights_desc(), version_));
     }
     primitives_.push_back({dnnl::convolution_forward(made), source, made.weights_desc(), bias,
                            target, made.scratchpad_desc(), std::move(operands)});
@@ -348,10 +369,14 @@ base::Result<std::unique_ptr<StepKernel>> make(const Step& step, int in_place, c
                                                const std::shared_ptr<Library>& library,
                                                WeightStore& weights, std::string_view what) {
   return guarded(what, [&]() -> base::Result<std::unique_ptr<StepKernel>> {
-    auto out = std::make_unique<Kernel>(step, library);
     const WeightUse* use = step.b.there() ? nullptr : &plan.weights[step.weight];
-    TRY(out->prepare(step, in_place, use, weights));
-    return out;
+    for (int version = 0;; ++version) {
+      auto out = std::make_unique<Kernel>(step, library);
+      out->use_version(version);
+      TRY(out->prepare(step, in_place, use, weights));
+      // The layout that other sizes chose may be a bad one for these: then they get their own.
+      if (!out->is_slow() || version + 1 == WeightStore::kVersionsMax) return out;
+    }
   });
 }
 

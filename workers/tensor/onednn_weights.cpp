@@ -86,10 +86,14 @@ std::optional<PairedLayout> paired_layout(const WeightUse& use, const Md& layout
   return out;
 }
 
+std::string key_of(const WeightUse& use, int version) {
+  return version == 0 ? use.key() : std::format("{} version {}", use.key(), version);
+}
+
 }  // namespace
 
-const PackedWeight* WeightStore::find(const WeightUse& use) const {
-  const auto found = weights_.find(use.key());
+const PackedWeight* WeightStore::find(const WeightUse& use, int version) const {
+  const auto found = weights_.find(key_of(use, version));
   return found == weights_.end() ? nullptr : found->second.get();
 }
 
@@ -205,8 +209,9 @@ base::Status WeightStore::read_paired(const WeightUse& use, const PairedLayout& 
   return each_panel(use, lane, Type::bf16, pack);
 }
 
-base::Result<const PackedWeight*> WeightStore::pack(const WeightUse& use, const Md& layout) {
-  if (const auto* there = find(use)) return there;
+base::Result<const PackedWeight*> WeightStore::pack(const WeightUse& use, const Md& layout,
+                                                    int version) {
+  if (const auto* there = find(use, version)) return there;
   const Type type = use.form == WeightForm::plain ? Type::f32 : packed_type();
   const Md plain = plain_layout(use, type);
   auto out = std::make_unique<PackedWeight>();
@@ -230,7 +235,7 @@ base::Result<const PackedWeight*> WeightStore::pack(const WeightUse& use, const 
     }));
   }
   bytes_ += out->pages.bytes();
-  return weights_.emplace(use.key(), std::move(out)).first->second.get();
+  return weights_.emplace(key_of(use, version), std::move(out)).first->second.get();
 }
 
 }  // namespace ingle::tensor::cpu
