@@ -133,7 +133,9 @@ base::Status write_t5(const fs::path& folder) {
     if (node.op != tensor::Op::weight) continue;
     tensor::Shape shape = node.shape;
     shape[0] /= static_cast<std::int64_t>(node.names.size());
-    for (const auto& name : node.names) all.add(name, shape);
+    // An empty source has no prefix.
+    for (const auto& name : node.names)
+      all.add(name.starts_with("shared.") ? name : "encoder." + name, shape);
   }
   // Read on the host, so no graph asks for it.
   all.add("encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight", {32, 64});
