@@ -138,8 +138,8 @@ std::string remedy_for(const platform::ExitStatus& status, const std::deque<Outp
     for (const auto& entry : kSignals)
       if (entry.signal == *status.signal) return filled(entry.remedy, model);
   return filled(
-      "`ingle logs --grep worker.{model}` shows what it wrote. If it happens again, try `--set "
-      "flash_attention=off` or another engine (text.llama_server).",
+      "`ingle logs --grep worker.{model}` shows what it wrote. If it happens again, try other "
+      "settings (`ingle load {model} --explain` lists them) or another engine.",
       model);
 }
 
