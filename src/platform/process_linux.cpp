@@ -1,3 +1,4 @@
+#include <poll.h>
 #include <signal.h>
 #include <sys/syscall.h>
 
@@ -149,6 +150,10 @@ void Child::wait_for_end() {
 }
 
 void Child::ended() {
+  // Asio may wake a waiter for what became of another descriptor that it has just closed. A child
+  // that lives goes on living.
+  pollfd look{.fd = pidfd_.native_handle(), .events = POLLIN};
+  if (::poll(&look, 1, 0) == 0) return wait_for_end();
   // The unreaped child still holds its number, so this group is the one it led.
   ::kill(-identity_.pid, SIGKILL);
   ended_ = true;
