@@ -1,38 +1,22 @@
 #include "api/base64.h"
 
-#include <algorithm>
 #include <array>
 #include <cstdint>
+
+#include "base/base64.h"
 
 namespace ingle::api {
 namespace {
 
-constexpr std::string_view kLetters =
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
 constexpr std::array<std::int8_t, 256> values() {
   std::array<std::int8_t, 256> out{};
   out.fill(-1);
-  for (std::size_t i = 0; i < kLetters.size(); ++i)
-    out[static_cast<unsigned char>(kLetters[i])] = static_cast<std::int8_t>(i);
+  for (std::size_t i = 0; i < base::kBase64Letters.size(); ++i)
+    out[static_cast<unsigned char>(base::kBase64Letters[i])] = static_cast<std::int8_t>(i);
   return out;
 }
 
 }  // namespace
-
-std::string encode_base64(std::string_view bytes) {
-  std::string out;
-  out.reserve((bytes.size() + 2) / 3 * 4);
-  for (std::size_t at = 0; at < bytes.size(); at += 3) {
-    const auto count = std::min<std::size_t>(3, bytes.size() - at);
-    std::uint32_t group = 0;
-    for (std::size_t i = 0; i < 3; ++i)
-      group = group << 8 | (i < count ? static_cast<unsigned char>(bytes[at + i]) : 0u);
-    for (std::size_t i = 0; i < 4; ++i)
-      out += i <= count ? kLetters[group >> (18 - 6 * i) & 63] : '=';
-  }
-  return out;
-}
 
 base::Result<std::string> decode_base64(std::string_view text) {
   static constexpr auto kValues = values();

@@ -5,9 +5,12 @@
 #include <gtest/gtest.h>
 
 #include "api/base64.h"
+#include "base/base64.h"
 
 namespace ingle::api {
 namespace {
+
+using base::encode_base64;
 
 http::Request form(std::string body, std::string type = "multipart/form-data; boundary=xyz") {
   http::Request out{.method = http::Method::post, .body = std::move(body)};

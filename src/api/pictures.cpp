@@ -1,9 +1,9 @@
 #include "api/pictures.h"
+#include "base/base64.h"
 
 #include <algorithm>
 #include <format>
 
-#include "api/base64.h"
 #include "catalog/catalog.h"
 #include "engines/model_host.h"
 #include "jobs/jobs.h"
@@ -98,7 +98,7 @@ base::Task<base::Result<std::string>> picture_base64(Call& call, std::string id)
                 co_await call.parts.gallery.read(std::move(id), media::Gallery::What::picture));
   co_return co_await base::run_on(call.parts.lanes, call.parts.loop, base::Lane::interactive,
                                   "encode a picture",
-                                  [&]() -> std::string { return encode_base64(file); });
+                                  [&]() -> std::string { return base::encode_base64(file); });
 }
 
 }  // namespace ingle::api

@@ -3,29 +3,15 @@
 #include <algorithm>
 #include <format>
 
+#include "base/base64.h"
+
 namespace ingle::cli {
 namespace {
 
 constexpr std::size_t kChunkLetters = 4096;  // of one escape sequence, as kitty wants it
 
-std::string base64(std::string_view bytes) {
-  constexpr std::string_view kLetters =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string out;
-  out.reserve((bytes.size() + 2) / 3 * 4);
-  for (std::size_t at = 0; at < bytes.size(); at += 3) {
-    const auto count = std::min<std::size_t>(3, bytes.size() - at);
-    unsigned group = 0;
-    for (std::size_t i = 0; i < 3; ++i)
-      group = group << 8 | (i < count ? static_cast<unsigned char>(bytes[at + i]) : 0u);
-    for (std::size_t i = 0; i < 4; ++i)
-      out += i <= count ? kLetters[group >> (18 - 6 * i) & 63] : '=';
-  }
-  return out;
-}
-
 std::string kitty(std::string_view png) {
-  const auto text = base64(png);
+  const auto text = base::encode_base64(png);
   std::string out;
   for (std::size_t at = 0; at < text.size(); at += kChunkLetters) {
     const bool more = at + kChunkLetters < text.size();
@@ -36,7 +22,8 @@ std::string kitty(std::string_view png) {
 }
 
 std::string iterm(std::string_view png) {
-  return std::format("\x1b]1337;File=inline=1;size={}:{}\a\n", png.size(), base64(png));
+  return std::format("\x1b]1337;File=inline=1;size={}:{}\a\n", png.size(),
+                     base::encode_base64(png));
 }
 
 }  // namespace

@@ -56,10 +56,7 @@ export const HEAVY = [
     match: /^sqlite3\.h$/,
     files: ['src/storage/connection.cpp', 'src/storage/migrations_test.cpp'],
   },
-  {
-    match: /^sodium(\.h|\/)/,
-    files: ['src/storage/keys.cpp', 'src/api/openai/vectors.cpp'],
-  },
+  { match: /^sodium(\.h|\/)/, files: ['src/storage/keys.cpp'] },
   { match: /^utf8proc\.h$/, files: ['workers/text/unicode.cpp'] },
   {
     match: /^ggml(-\w+)?\.h$/,

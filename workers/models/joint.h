@@ -36,7 +36,8 @@ void output_first(Graph& graph, Tensor text, Tensor image, Tensor image_before);
 inline constexpr std::int64_t kJointChannelsMax = 1 << 15;
 inline constexpr std::int64_t kJointTokensMax = 1 << 20;
 
-// Sizes of one graph of FLUX.1 or FLUX.2: each at least 1, within kJointTokensMax (CHECKed).
+// Sizes of one graph of FLUX.1 or FLUX.2: each at least 1, within kJointTokensMax
+// (sizes_fit).
 struct JointSizes {
   std::int64_t items = 1;
   std::int64_t text_tokens = 0;

@@ -3,13 +3,13 @@
 #include <charconv>
 #include <format>
 
-#include "api/base64.h"
 #include "api/multipart.h"
 #include "api/openai/answer.h"
 #include "api/openai/fields.h"
 #include "api/openai/handlers.h"
 #include "api/openai/session.h"
 #include "api/pictures.h"
+#include "base/base64.h"
 #include "base/lanes.h"
 #include "media/gallery.h"
 #include "media/previews.h"
@@ -187,7 +187,7 @@ class ImageStream {
     const auto preview = call_.parts.previews.get(job.id);
     if (!preview || preview->version == shown_) co_return base::Status{};
     shown_ = preview->version;
-    co_return co_await send("partial_image", encode_base64(preview->jpeg), "jpeg", sent_++);
+    co_return co_await send("partial_image", base::encode_base64(preview->jpeg), "jpeg", sent_++);
   }
 
   base::Task<base::Status> send(std::string_view what, std::string picture, std::string_view format,

@@ -1,9 +1,9 @@
 #include "api/openai/vectors.h"
 
-#include <sodium.h>
-
 #include <bit>
 #include <cmath>
+
+#include "base/base64.h"
 
 namespace ingle::api::openai {
 
@@ -20,12 +20,8 @@ std::vector<float> shorten(std::vector<float> vector, std::size_t dimensions) {
 }
 
 std::string base64_of(const std::vector<float>& vector) {
-  const std::size_t bytes = vector.size() * sizeof(float);
-  std::string out(sodium_base64_encoded_len(bytes, sodium_base64_VARIANT_ORIGINAL), '\0');
-  sodium_bin2base64(out.data(), out.size(), reinterpret_cast<const unsigned char*>(vector.data()),
-                    bytes, sodium_base64_VARIANT_ORIGINAL);
-  out.pop_back();  // its closing NUL
-  return out;
+  return base::encode_base64(
+      {reinterpret_cast<const char*>(vector.data()), vector.size() * sizeof(float)});
 }
 
 }  // namespace ingle::api::openai

@@ -7,6 +7,7 @@
 #include "api/pictures.h"
 #include "api/sdapi/request.h"
 #include "api/sdapi/state.h"
+#include "base/base64.h"
 #include "base/lanes.h"
 #include "catalog/catalog.h"
 #include "jobs/jobs.h"
@@ -171,7 +172,7 @@ base::Task<base::Status> get_progress(Call& call) {
     message = job.progress.message;
     const auto preview = call.parts.previews.get(*id);
     if (preview && call.exchange.target().query_value("skip_current_image") != "true")
-      current = encode_base64(preview->jpeg);
+      current = base::encode_base64(preview->jpeg);
   }
   const Json state =
       Json::Object{{"skipped", false},        {"interrupted", false}, {"job", id.value_or("")},
