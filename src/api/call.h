@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 #include <string>
+#include <type_traits>
 
 #include "base/lanes.h"
 #include "base/log.h"
@@ -74,6 +75,9 @@ struct Parts {
 enum class Surface { native, openai, a1111 };
 
 struct Call {
+  // Above this a body would take the loop longer than a turn may.
+  static constexpr std::size_t kInlineBodyMax = 128 * 1024;
+
   http::Exchange& exchange;
   Parts& parts;
   Surface surface;
@@ -93,6 +97,17 @@ struct Call {
   // 200 with this JSON text.
   base::Task<base::Status> respond_json(std::string json);
   base::Task<base::Status> respond_error(const base::Error& error);
+
+  // What `parse` makes of the request, a base::Result: on a lane when the body is large. Errors:
+  // those of `parse`; overloaded, shutting_down.
+  template <class Parse>
+  auto parse_request(Parse parse)
+      -> base::Task<std::invoke_result_t<Parse&, const http::Request&>> {
+    const auto& request = exchange.request();
+    if (request.body.size() <= kInlineBodyMax) co_return parse(request);
+    co_return co_await base::run_on(parts.lanes, parts.loop, base::Lane::interactive, "parse body",
+                                    [&] { return parse(request); });
+  }
 };
 
 }  // namespace ingle::api

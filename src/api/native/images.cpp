@@ -72,7 +72,7 @@ base::Result<media::GalleryFilter> read_filter(const http::Target& target) {
 }  // namespace
 
 base::Task<base::Status> draw_image(Call& call) {
-  CO_TRY_ASSIGN(auto asked, read_asked(call.exchange.request()));
+  CO_TRY_ASSIGN(auto asked, co_await call.parse_request(read_asked));
   CO_TRY_ASSIGN(const auto job,
                 co_await start_drawing(call, std::move(asked.request), std::move(asked.files)));
   co_return co_await call.respond_json(protocol::encode(job));

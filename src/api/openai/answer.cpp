@@ -18,8 +18,6 @@ using base::ErrorCode;
 using base::fail;
 using protocol::Json;
 
-// Above this a body would take the loop longer than a turn may.
-constexpr std::size_t kInlineBodyMax = 128 * 1024;
 // A request up to this size has a prompt that the worker reads in one step or a few.
 constexpr std::size_t kShortRequestMax = 2048;
 
@@ -262,10 +260,8 @@ base::Task<base::Status> gather(Run& run) {
 }  // namespace
 
 base::Task<base::Result<Json>> read_body(Call& call) {
-  const std::string& body = call.exchange.request().body;
-  if (body.size() <= kInlineBodyMax) co_return protocol::parse_json(body);
-  co_return co_await base::run_on(call.parts.lanes, call.parts.loop, base::Lane::interactive,
-                                  "parse body", [&body] { return protocol::parse_json(body); });
+  co_return co_await call.parse_request(
+      [](const http::Request& request) { return protocol::parse_json(request.body); });
 }
 
 base::Task<base::Status> answer(Call& call, Plan plan) {

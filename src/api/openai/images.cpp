@@ -237,9 +237,12 @@ base::Task<base::Status> image_edits(Call& call) {
   if (!is_multipart(request))
     co_return fail(ErrorCode::unsupported,
                    "an edit is a form: send multipart/form-data with 'image' and 'prompt'");
-  CO_TRY_ASSIGN(const auto parts, parse_multipart(request));
   jobs::JobFiles files;
-  CO_TRY_ASSIGN(auto body, read_form(parts, files));
+  CO_TRY_ASSIGN(auto body, co_await call.parse_request(
+                               [&files](const http::Request& form) -> base::Result<Json> {
+                                 TRY_ASSIGN(const auto parts, parse_multipart(form));
+                                 return read_form(parts, files);
+                               }));
   if (files.image.empty()) co_return bad("'image' is missing: the picture to edit");
   CO_TRY_ASSIGN(auto plan, plan_image(std::move(body)));
   plan.files = std::move(files);
