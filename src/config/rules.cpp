@@ -24,6 +24,7 @@ enum class Kind {
   folders,      // absolute paths
   precision,
   executor,
+  image_format,
   texts,  // none of them empty
 };
 
@@ -71,6 +72,8 @@ constexpr std::array kRules{
     Rule{"images.executor", Kind::executor},
     Rule{"images.yield_after", Kind::duration},
     Rule{"images.gallery", Kind::folder},
+    Rule{"images.format", Kind::image_format},
+    Rule{"images.quality", Kind::number, 1, 100},
     Rule{"log.level", Kind::level},
     Rule{"log.format", Kind::format},
     Rule{"log.file_bytes_max", Kind::size, 64 * kKiB, kGiB},
@@ -127,6 +130,8 @@ base::Status check_text(const Rule& rule, const std::string& text) {
       return check_choice({"f32", "bf16", "int8"}, text);
     case Kind::executor:
       return check_choice({"auto", "onednn", "ggml"}, text);
+    case Kind::image_format:
+      return check_choice({"png", "jpeg", "webp"}, text);
     case Kind::folder:
       if (!text.empty() && !absolute)
         return refuse(std::format("must be an absolute path, got {}", quote_toml(text)));

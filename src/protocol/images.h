@@ -30,8 +30,8 @@ struct GalleryPicture {
   DOC("Size of its file, in bytes.") std::int64_t size_bytes = 0;
   DOC("Its file below the gallery's folder, such as \"2026-01-02/20260102-12.png\".")
   std::string file{};
-
-  bool operator==(const GalleryPicture&) const = default;
+  DOC("The request that draws it again; absent in lists, and of pictures of earlier versions.")
+  std::optional<ImageRequest> request{};
 };
 
 struct GalleryPage {
@@ -39,6 +39,19 @@ struct GalleryPage {
   DOC("Pictures in all that fit the question.") std::int64_t total = 0;
   DOC("Ask with before= this for the next page; absent: this is the last one.")
   std::optional<std::string> next{};
+};
+
+enum class DOC("Who wrote the settings that stand in a picture's file.") SettingsOrigin {
+  ingle,
+  a1111
+};
+
+struct FoundSettings {
+  DOC("Who wrote them: ingle, or a program that writes A1111's form.") SettingsOrigin origin =
+      SettingsOrigin::ingle;
+  DOC("The request that draws it again, as far as the file tells.") ImageRequest request{};
+  DOC("What the file tells and the request has no room for, such as \"Model hash: 6ce0161689\".")
+  std::vector<std::string> left_out{};
 };
 
 }  // namespace ingle::protocol

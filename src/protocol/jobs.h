@@ -30,6 +30,8 @@ struct ImageAdapter {
   DOC("How much of it is added.") double weight = 1;
 };
 
+enum class DOC("Kinds of picture files.") ImageFormat { png, jpeg, webp };
+
 struct ImageRequest {
   DOC("Name of the model; empty: the only picture model there is.") std::string model{};
   DOC("What the picture shows.") std::string prompt{};
@@ -56,6 +58,11 @@ struct ImageRequest {
   DOC("Steps between two previews; 0: none.") std::int64_t preview_every = 4;
   DOC("Adapters (LoRA) to add.") std::vector<ImageAdapter> adapters{};
   DOC("What few requests use.") DrawExtras extras{};
+  DOC("Kind of the pictures' files; absent: as configured (images.format).")
+  std::optional<ImageFormat> format{};
+  DOC("Quality of JPEG and WebP files, 1 to 100; WebP with 100 is exact; absent: as configured "
+      "(images.quality).")
+  std::optional<std::int64_t> quality{};
   DOC("Settings to load the model with instead of derived ones, as name=value.")
   std::vector<std::string> set{};
 };

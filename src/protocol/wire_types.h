@@ -3,6 +3,7 @@
 #pragma once
 
 #include "protocol/config.h"
+#include "protocol/convert.h"
 #include "protocol/drawing.h"
 #include "protocol/errors.h"
 #include "protocol/events.h"
@@ -49,8 +50,13 @@
   X(ImageResult)            \
   X(JobInfo)                \
   X(JobList)                \
+  X(ConvertedTensors)       \
+  X(ConvertFallback)        \
+  X(ConvertResult)          \
+  X(ConvertLine)            \
   X(GalleryPicture)         \
   X(GalleryPage)            \
+  X(FoundSettings)          \
   X(DrawerHealth)           \
   X(DrawerInfo)             \
   X(DrawerMemory)           \

@@ -118,6 +118,14 @@ export const imageUseSchema = z.enum([
 ]);
 export type ImageUse = z.output<typeof imageUseSchema>;
 
+/** Kinds of picture files. */
+export const imageFormatSchema = z.enum([
+  'png',
+  'jpeg',
+  'webp',
+]);
+export type ImageFormat = z.output<typeof imageFormatSchema>;
+
 /** What a job does. */
 export const jobKindSchema = z.enum([
   'load',
@@ -137,6 +145,13 @@ export const jobStateSchema = z.enum([
   'interrupted',
 ]);
 export type JobState = z.output<typeof jobStateSchema>;
+
+/** Who wrote the settings that stand in a picture's file. */
+export const settingsOriginSchema = z.enum([
+  'ingle',
+  'a1111',
+]);
+export type SettingsOrigin = z.output<typeof settingsOriginSchema>;
 
 /** What a drawing is at. */
 export const drawStageSchema = z.enum([
@@ -614,6 +629,10 @@ export const imageRequestSchema = z.looseObject({
   adapters: z.array(imageAdapterSchema).default(() => []),
   /** What few requests use. */
   extras: drawExtrasSchema.prefault({}),
+  /** Kind of the pictures' files; absent: as configured (images.format). */
+  format: imageFormatSchema.optional(),
+  /** Quality of JPEG and WebP files, 1 to 100; WebP with 100 is exact; absent: as configured (images.quality). */
+  quality: z.int().optional(),
   /** Settings to load the model with instead of derived ones, as name=value. */
   set: z.array(z.string()).default(() => []),
 });
@@ -810,6 +829,8 @@ export const galleryPictureSchema = z.looseObject({
   size_bytes: z.int().default(0),
   /** Its file below the gallery's folder, such as "2026-01-02/20260102-12.png". */
   file: z.string().default(''),
+  /** The request that draws it again; absent in lists, and of pictures of earlier versions. */
+  request: imageRequestSchema.optional(),
 });
 export type GalleryPicture = z.output<typeof galleryPictureSchema>;
 
@@ -822,6 +843,16 @@ export const galleryPageSchema = z.looseObject({
   next: z.string().optional(),
 });
 export type GalleryPage = z.output<typeof galleryPageSchema>;
+
+export const foundSettingsSchema = z.looseObject({
+  /** Who wrote them: ingle, or a program that writes A1111's form. */
+  origin: settingsOriginSchema.default('ingle'),
+  /** The request that draws it again, as far as the file tells. */
+  request: imageRequestSchema.prefault({}),
+  /** What the file tells and the request has no room for, such as "Model hash: 6ce0161689". */
+  left_out: z.array(z.string()).default(() => []),
+});
+export type FoundSettings = z.output<typeof foundSettingsSchema>;
 
 export const drawerHealthSchema = z.looseObject({
   /** "loading", "ready" or "failed". */
@@ -1310,6 +1341,10 @@ export const imagesConfigSchema = z.looseObject({
   yield_after: z.string().default('3s'),
   /** Where pictures are kept; empty: the data folder's gallery/. */
   gallery: z.string().default(''),
+  /** Kind of the pictures' files: png, jpeg or webp. */
+  format: z.string().default('png'),
+  /** Quality of JPEG and WebP files, 1 to 100; WebP with 100 is exact. */
+  quality: z.int().default(90),
 });
 export type ImagesConfig = z.output<typeof imagesConfigSchema>;
 
