@@ -1,15 +1,13 @@
 #include "protocol/images.h"
 
-#include <charconv>
 #include <format>
 
 #include "api/multipart.h"
 #include "api/native/handlers.h"
+#include "api/native/lists.h"
 #include "api/pictures.h"
-#include "base/lanes.h"
 #include "media/gallery.h"
 #include "media/previews.h"
-#include "platform/asio_loop.h"
 #include "protocol/codec.h"
 
 namespace ingle::api::native {
@@ -57,13 +55,7 @@ base::Result<Asked> read_asked(const http::Request& request) {
 
 base::Result<media::GalleryFilter> read_filter(const http::Target& target) {
   media::GalleryFilter out;
-  if (const auto text = target.query_value("count")) {
-    const auto* end = text->data() + text->size();
-    const auto [stop, error] = std::from_chars(text->data(), end, out.count);
-    if (error != std::errc{} || stop != end)
-      return fail(ErrorCode::invalid_argument,
-                  "count is '" + std::string(*text) + "'; it must be a whole number");
-  }
+  TRY_ASSIGN(out.count, read_count(target, out.count));
   if (const auto text = target.query_value("before")) out.before = std::string(*text);
   if (const auto text = target.query_value("search")) out.search = std::string(*text);
   return out;
@@ -81,12 +73,7 @@ base::Task<base::Status> draw_image(Call& call) {
 base::Task<base::Status> list_images(Call& call) {
   CO_TRY_ASSIGN(auto filter, read_filter(call.exchange.target()));
   CO_TRY_ASSIGN(const auto page, co_await call.parts.gallery.list(std::move(filter)));
-  // Hundreds of pictures with long prompts: too much for one turn of the loop.
-  CO_TRY_ASSIGN(auto body,
-                co_await base::run_on(call.parts.lanes, call.parts.loop, base::Lane::interactive,
-                                      "encode pictures",
-                                      [&]() -> std::string { return protocol::encode(page); }));
-  co_return co_await call.respond_json(std::move(body));
+  co_return co_await respond_list(call, page);
 }
 
 base::Task<base::Status> get_image(Call& call) {

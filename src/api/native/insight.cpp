@@ -1,12 +1,11 @@
 #include <array>
-#include <charconv>
 
 #include "api/native/handlers.h"
+#include "api/native/lists.h"
 #include "engines/model_host.h"
 #include "insight/log_hub.h"
 #include "insight/metrics.h"
 #include "insight/startup.h"
-#include "platform/asio_loop.h"
 #include "protocol/codec.h"
 #include "protocol/openapi.h"
 
@@ -18,24 +17,12 @@ using base::fail;
 
 constexpr std::size_t kLogCountDefault = 200;
 
-base::Result<std::size_t> parse_count(std::string_view text) {
-  std::size_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || end != text.data() + text.size())
-    return fail(ErrorCode::invalid_argument,
-                "count is '" + std::string(text) + "'; it must be a whole number");
-  return value;
-}
-
 }  // namespace
 
 base::Task<base::Status> list_logs(Call& call) {
   const auto& target = call.exchange.target();
-  std::size_t count = kLogCountDefault;
   auto level = base::LogLevel::trace;
-  if (const auto text = target.query_value("count")) {
-    CO_TRY_ASSIGN(count, parse_count(*text));
-  }
+  CO_TRY_ASSIGN(const auto count, read_count(target, kLogCountDefault));
   if (const auto text = target.query_value("level")) {
     const auto known = base::log_level_from_name(*text);
     if (!known)

@@ -1,12 +1,9 @@
 #include "jobs/jobs.h"
 
-#include <charconv>
-
 #include "api/native/handlers.h"
-#include "base/lanes.h"
+#include "api/native/lists.h"
 #include "catalog/catalog.h"
 #include "jobs/kept_settings.h"
-#include "platform/asio_loop.h"
 #include "protocol/codec.h"
 
 namespace ingle::api::native {
@@ -17,13 +14,7 @@ using base::fail;
 
 base::Result<jobs::JobListFilter> read_filter(const http::Target& target) {
   jobs::JobListFilter out;
-  if (const auto text = target.query_value("count")) {
-    const auto* end = text->data() + text->size();
-    const auto [stop, error] = std::from_chars(text->data(), end, out.count);
-    if (error != std::errc{} || stop != end)
-      return fail(ErrorCode::invalid_argument,
-                  "count is '" + std::string(*text) + "'; it must be a whole number");
-  }
+  TRY_ASSIGN(out.count, read_count(target, out.count));
   if (const auto text = target.query_value("before")) out.before = std::string(*text);
   if (const auto text = target.query_value("state")) {
     out.state = jobs::job_state_from_name(*text);
@@ -46,12 +37,7 @@ std::string model_id(Call& call) {
 base::Task<base::Status> list_jobs(Call& call) {
   CO_TRY_ASSIGN(auto filter, read_filter(call.exchange.target()));
   CO_TRY_ASSIGN(const auto list, co_await call.parts.jobs.list(std::move(filter)));
-  // Hundreds of jobs are encoded: too much for one turn of the loop.
-  CO_TRY_ASSIGN(auto body,
-                co_await base::run_on(call.parts.lanes, call.parts.loop, base::Lane::interactive,
-                                      "encode jobs",
-                                      [&]() -> std::string { return protocol::encode(list); }));
-  co_return co_await call.respond_json(std::move(body));
+  co_return co_await respond_list(call, list);
 }
 
 base::Task<base::Status> start_job(Call& call) {
