@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <format>
-#include <map>
 
 #include "base/bytes.h"
 #include "base/near_names.h"
@@ -54,10 +53,7 @@ base::Status check_value(std::string_view name, std::string_view value) {
   if (name == "executor")
     return value == "auto" || value == "onednn" || value == "ggml" ? base::Status{}
                                                                    : refuse("auto, onednn or ggml");
-  const auto gpu = value.starts_with("gpu") ? parse_number(value.substr(3)) : std::nullopt;
-  return value == "auto" || value == "host" || (gpu && *gpu >= 0 && *gpu < 64)
-             ? base::Status{}
-             : refuse("auto, host, or a GPU such as gpu0");
+  return is_device(value) ? base::Status{} : refuse("auto, host, or a GPU such as gpu0");
 }
 
 double bytes_per_element(std::string_view precision) {
@@ -229,22 +225,11 @@ base::Result<std::vector<std::string>> normalise_picture_overrides(
     const std::vector<std::string>& set) {
   const std::vector<std::string> names{"threads", "precision", "executor", "device",
                                        "picture_side"};
-  std::map<std::string, std::string> last;
-  for (const auto& entry : set) {
-    const auto at = entry.find('=');
-    if (at == std::string::npos)
-      return fail(ErrorCode::invalid_argument,
-                  std::format("setting '{}' has no value: write name=value", entry));
-    const auto name = entry.substr(0, at);
-    if (!std::ranges::contains(names, name))
-      return fail(ErrorCode::invalid_argument, std::format("picture models have no setting '{}'{}",
-                                                           name, base::did_you_mean(name, names)));
-    TRY(check_value(name, std::string_view(entry).substr(at + 1)));
-    last[name] = entry.substr(at + 1);
-  }
-  std::vector<std::string> out;
-  for (const auto& [name, value] : last) out.push_back(name + "=" + value);
-  return out;
+  return sorted_settings(set, [&](std::string_view name, std::string_view value) -> base::Status {
+    if (std::ranges::contains(names, name)) return check_value(name, value);
+    return fail(ErrorCode::invalid_argument, std::format("picture models have no setting '{}'{}",
+                                                         name, base::did_you_mean(name, names)));
+  });
 }
 
 base::Result<LaunchSettings> derive_picture_settings(const catalog::ModelRecord& model,

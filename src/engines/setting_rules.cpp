@@ -67,14 +67,6 @@ std::string joined(std::span<const std::string_view> words) {
   return out;
 }
 
-// Whether there is such a device is for the machine to say.
-bool is_device(std::string_view value) {
-  if (value == "auto" || value == "host") return true;
-  if (!value.starts_with("gpu")) return false;
-  const auto number = parse_number(value.substr(3));
-  return number && *number >= 0 && *number < 64;
-}
-
 base::Status check_value(const SettingRule& rule, std::string_view value) {
   const auto refuse = [&](const std::string& expected) {
     return fail(
@@ -145,27 +137,40 @@ std::optional<std::int64_t> parse_number(std::string_view text) {
   return value;
 }
 
-base::Result<std::vector<std::string>> normalise_overrides(const std::vector<std::string>& set) {
+bool is_device(std::string_view value) {
+  if (value == "auto" || value == "host") return true;
+  if (!value.starts_with("gpu")) return false;
+  const auto number = parse_number(value.substr(3));
+  return number && *number >= 0 && *number < 64;
+}
+
+base::Result<std::vector<std::string>> sorted_settings(const std::vector<std::string>& set,
+                                                       const SettingCheck& check) {
   std::map<std::string, std::string> last;
   for (const auto& entry : set) {
     const auto at = entry.find('=');
     if (at == std::string::npos)
       return fail(ErrorCode::invalid_argument,
                   std::format("setting '{}' has no value: write name=value", entry));
-    const std::string name = entry.substr(0, at);
-    const auto* rule = std::ranges::find(kRules, name, &SettingRule::name);
-    if (rule == kRules.end()) {
-      std::vector<std::string> names;
-      for (const auto& known : kRules) names.emplace_back(known.name);
-      return fail(ErrorCode::invalid_argument,
-                  std::format("setting '{}' is unknown{}", name, base::did_you_mean(name, names)));
-    }
-    TRY(check_value(*rule, std::string_view(entry).substr(at + 1)));
-    last[name] = entry.substr(at + 1);
+    auto name = entry.substr(0, at);
+    auto value = entry.substr(at + 1);
+    TRY(check(name, value));
+    last[std::move(name)] = std::move(value);
   }
   std::vector<std::string> out;
   for (const auto& [name, value] : last) out.push_back(name + "=" + value);
   return out;
+}
+
+base::Result<std::vector<std::string>> normalise_overrides(const std::vector<std::string>& set) {
+  return sorted_settings(set, [](std::string_view name, std::string_view value) -> base::Status {
+    const auto* rule = std::ranges::find(kRules, name, &SettingRule::name);
+    if (rule != kRules.end()) return check_value(*rule, value);
+    std::vector<std::string> names;
+    for (const auto& known : kRules) names.emplace_back(known.name);
+    return fail(ErrorCode::invalid_argument,
+                std::format("setting '{}' is unknown{}", name, base::did_you_mean(name, names)));
+  });
 }
 
 }  // namespace ingle::engines

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -27,8 +28,17 @@ bool takes_memory(std::string_view setting);
 // A whole text as a number.
 std::optional<std::int64_t> parse_number(std::string_view text);
 
-// Overrides (name=value) in one order, the last of a name winning: equal overrides compare equal.
-// Errors: invalid_argument (no "=", an unknown name with near ones, a value out of its range).
+// "auto", "host" or "gpu0" and so on. Whether there is such a device is for the machine to say.
+bool is_device(std::string_view value);
+
+// Settings (name=value) in one order, the last of a name winning: equal settings compare equal.
+// Errors: invalid_argument (no "="), and those of `check`, which judges each.
+using SettingCheck = std::function<base::Status(std::string_view name, std::string_view value)>;
+base::Result<std::vector<std::string>> sorted_settings(const std::vector<std::string>& set,
+                                                       const SettingCheck& check);
+
+// Overrides of a text model as sorted_settings. Errors: also invalid_argument for an unknown name,
+// with near ones, and for a value out of its range.
 base::Result<std::vector<std::string>> normalise_overrides(const std::vector<std::string>& set);
 
 }  // namespace ingle::engines
