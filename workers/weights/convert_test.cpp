@@ -5,7 +5,9 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 
+#include "platform/files.h"
 #include "testing/temp_folder.h"
 #include "weights/convert_numbers.h"
 #include "weights/gguf_weights.h"
@@ -61,7 +63,7 @@ TEST_F(Convert, AWholeFolderAndBack) {
   ASSERT_TRUE(expected.has_value());
   for (const auto& c : cases) {
     const auto summary = convert_to_gguf(kGolden / "full_flux_schnell", out(),
-                                         {.type = c.type, .replace = true}, kGoOn);
+                                         {.type = c.type, .existing = Existing::replace}, kGoOn);
     ASSERT_TRUE(summary.has_value()) << summary.error().text();
     EXPECT_EQ(summary->size_bytes, fs::file_size(out()));
     const auto model = open_model({.model = out()});
@@ -133,23 +135,107 @@ TEST_F(Convert, FiveAxesAndScalars) {
 }
 
 TEST_F(Convert, TypesByRule) {
-  const ConvertOptions options{
-      .type = *number_type_from_name("Q4_K"),
-      .rules = {{"*.to_v.weight", tensor::kQ8_0}, {"vae.*", tensor::kF16}}};
-  const auto type = [&](std::string_view name, tensor::Shape shape,
-                        tensor::StorageType stored = tensor::kF32) {
-    return converted_type(name, {shape, stored}, options);
+  const auto q4 = *number_type_from_name("Q4_K");
+  const std::vector<TypeRule> rules{
+      {"*.to_v.weight", tensor::kQ8_0}, {"vae.*", tensor::kF16}, {"*.to_out.*", q4}};
+  const auto choice = [&](std::string_view name, tensor::Shape shape,
+                          tensor::StorageType stored = tensor::kF32) {
+    return choose_type(name, {shape, stored}, q4, rules);
   };
-  EXPECT_EQ(type("transformer_blocks.0.attn.to_q.weight", {512, 512}), options.type);
-  EXPECT_EQ(type("transformer_blocks.0.attn.to_v.weight", {512, 512}), tensor::kQ8_0);
-  EXPECT_EQ(type("transformer_blocks.0.attn.to_q.bias", {512}), tensor::kF32);
-  EXPECT_EQ(type("vae.decoder.mid.weight", {512, 512}), tensor::kF16);
-  EXPECT_EQ(type("odd.weight", {512, 96}), tensor::kQ8_0);
-  EXPECT_EQ(type("conv.weight", {512, 512, 3, 3}), tensor::kF16);
-  EXPECT_EQ(type("conv.weight", {512, 512, 3, 3}, tensor::kBf16), tensor::kBf16);
-  EXPECT_EQ(type("x_embedder.weight", {512, 512}), tensor::kF16);
-  EXPECT_EQ(type("proj_out.weight", {512, 512}), tensor::kF16);
-  EXPECT_EQ(type("single_transformer_blocks.0.proj_out.weight", {512, 512}), options.type);
+  const auto type = [&](auto... about) { return choice(about...).type; };
+  EXPECT_EQ(type("transformer_blocks.0.attn.to_q.weight", tensor::Shape{512, 512}), q4);
+  EXPECT_EQ(type("transformer_blocks.0.attn.to_v.weight", tensor::Shape{512, 512}), tensor::kQ8_0);
+  EXPECT_EQ(type("transformer_blocks.0.attn.to_q.bias", tensor::Shape{512}), tensor::kF32);
+  EXPECT_EQ(type("vae.decoder.mid.weight", tensor::Shape{512, 512}), tensor::kF16);
+  EXPECT_EQ(type("conv.weight", tensor::Shape{512, 512, 3, 3}), tensor::kF16);
+  EXPECT_EQ(type("conv.weight", tensor::Shape{512, 512, 3, 3}, tensor::kBf16), tensor::kBf16);
+  EXPECT_EQ(type("x_embedder.weight", tensor::Shape{512, 512}), tensor::kF16);
+  EXPECT_EQ(type("proj_out.weight", tensor::Shape{512, 512}), tensor::kF16);
+  EXPECT_EQ(type("single_transformer_blocks.0.proj_out.weight", tensor::Shape{512, 512}), q4);
+  EXPECT_EQ(type("text_encoder_2.shared.weight", tensor::Shape{512, 512}), tensor::kF16);
+  EXPECT_EQ(type("embeddings.position_ids", tensor::Shape{1, 77}, kI64), kI64);
+
+  // What has no whole blocks is told, whoever wanted it.
+  const auto odd = choice("odd.weight", tensor::Shape{512, 96});
+  EXPECT_EQ(odd.type, tensor::kQ8_0);
+  EXPECT_EQ(odd.reason, TypeReason::fallback);
+  EXPECT_EQ(odd.wanted, q4);
+  const auto ruled = choice("a.to_out.0", tensor::Shape{512, 40});
+  EXPECT_EQ(ruled.type, tensor::kF16);
+  EXPECT_EQ(ruled.reason, TypeReason::fallback);
+  EXPECT_TRUE(ruled.by_rule);
+}
+
+TEST_F(Convert, TheSummarySaysWhatWasLostAndWhere) {
+  WrittenModel model;
+  std::vector<float> ramp(512 * 256);
+  for (std::size_t i = 0; i < ramp.size(); ++i) ramp[i] = std::sin(static_cast<float>(i));
+  model.tensors["a.weight"] = {{512, 256}, ramp};
+  model.tensors["odd.weight"] = {{64, 96}, {ramp.begin(), ramp.begin() + 64 * 96}};
+  model.tensors["norm.weight"] = {{256}, {ramp.begin(), ramp.begin() + 256}};
+  model.write(folder_ / "in.safetensors");
+  const auto q4 = *number_type_from_name("Q4_K");
+  const auto summary = convert_to_gguf(folder_ / "in.safetensors", out(),
+                                       {.type = q4, .rules = {{"*.nothing", q4}}}, kGoOn);
+  ASSERT_TRUE(summary.has_value()) << summary.error().text();
+  EXPECT_EQ(summary->tensors, 3u);
+  EXPECT_EQ(summary->size_bytes, fs::file_size(out()));
+  EXPECT_EQ(summary->source_bytes, (512 * 256 + 64 * 96 + 256) * 4u);
+  EXPECT_EQ(summary->unused_rules, (std::vector<std::string>{"*.nothing"}));
+  ASSERT_EQ(summary->fallbacks.size(), 1u);
+  EXPECT_EQ(summary->fallbacks[0].name, "odd.weight");
+  EXPECT_EQ(summary->fallbacks[0].type, tensor::kQ8_0);
+  ASSERT_EQ(summary->types.size(), 3u);
+  // The error that reading the file back has.
+  const auto& worst = summary->types[0];
+  EXPECT_EQ(worst.type, q4);
+  EXPECT_EQ(worst.worst, "a.weight");
+  const auto got = all_of(*open_weights_file(out())->weights, "a.weight");
+  double squared = 0;
+  for (std::size_t i = 0; i < ramp.size(); ++i)
+    squared += (got[i] - ramp[i]) * static_cast<double>(got[i] - ramp[i]);
+  EXPECT_NEAR(worst.error, std::sqrt(squared / static_cast<double>(ramp.size())), 1e-9);
+  EXPECT_GT(worst.relative_error, summary->types[1].relative_error) << "Q8_0 is closer";
+  EXPECT_EQ(std::ranges::find(summary->types, tensor::kF32, &ConvertedType::type)->error, 0);
+}
+
+TEST_F(Convert, AnyNumberOfThreadsWritesTheSameFile) {
+  WrittenModel model;
+  // Several pieces of each, and ends that no piece begins at.
+  std::vector<float> numbers(3000 * 1024);
+  for (std::size_t i = 0; i < numbers.size(); ++i)
+    numbers[i] = std::cos(static_cast<float>(i % 9973));
+  model.tensors["a.weight"] = {{3000, 1024}, numbers};
+  model.tensors["b.weight"] = {{1500, 2048}, numbers};
+  model.tensors["long"] = {{3000 * 1024}, numbers};
+  model.write(folder_ / "in.safetensors");
+  const auto convert = [&](int threads) {
+    EXPECT_TRUE(convert_to_gguf(
+        folder_ / "in.safetensors", out(),
+        {.type = tensor::kQ8_0, .existing = Existing::replace, .threads = threads}, kGoOn));
+    return platform::create_files()->read(out(), 1u << 30).value();
+  };
+  const auto one = convert(1);
+  EXPECT_EQ(convert(2), one);
+  EXPECT_EQ(convert(5), one);
+}
+
+TEST_F(Convert, NumbersThatTheTypeCannotHold) {
+  WrittenModel model;
+  model.tensors["a.weight"] = {{1, 32}, std::vector<float>(32, 1e6f)};
+  model.write(folder_ / "in.safetensors");
+  const auto lost =
+      convert_to_gguf(folder_ / "in.safetensors", out(), {.type = tensor::kF16}, kGoOn);
+  EXPECT_EQ(lost.error().code, ErrorCode::invalid_argument);
+  EXPECT_TRUE(lost.error().message.contains("'a.weight=bf16'")) << lost.error().message;
+  EXPECT_TRUE(convert_to_gguf(folder_ / "in.safetensors", out(),
+                              {.type = tensor::kF16, .rules = {{"a.weight", tensor::kBf16}}},
+                              kGoOn));
+  model.tensors["a.weight"].data[5] = std::numeric_limits<float>::infinity();
+  model.write(folder_ / "in.safetensors");
+  EXPECT_EQ(convert_to_gguf(folder_ / "in.safetensors", folder_ / "b.gguf", {}, kGoOn).error().code,
+            ErrorCode::model_broken);
+  EXPECT_FALSE(fs::exists(folder_ / "b.gguf"));
 }
 
 TEST_F(Convert, StoppedOrRefused) {
@@ -174,8 +260,8 @@ TEST_F(Convert, ProgressEndsAtTheWhole) {
   ASSERT_TRUE(convert_to_gguf(kGolden / "vae_sd", out(),
                               {.progress =
                                    [&](const ConvertProgress& progress) {
-                                     done.push_back(progress.done_elements);
-                                     total = progress.total_elements;
+                                     done.push_back(progress.done_bytes);
+                                     total = progress.total_bytes;
                                    }},
                               kGoOn));
   EXPECT_TRUE(std::ranges::is_sorted(done));

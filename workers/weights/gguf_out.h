@@ -1,5 +1,7 @@
-// GgufOut: a GGUF v3 file being written, whole or not at all: under a temporary name beside its
-// own, synced and renamed at the end. The format: gguf/reader.h. One thread; blocking.
+// GgufOut: a GGUF v3 file being written, whole or not at all: it has no name (or, where the file
+// system cannot do that, a hidden one) until it is finished, so that not even a kill leaves
+// anything that looks like a model. Its room on the disk is taken before the first byte. The
+// format: gguf/reader.h. Blocking; write() from any thread, the rest from one.
 #pragma once
 
 #include <cstdint>
@@ -23,9 +25,12 @@ struct GgufTensor {
   std::uint64_t size_bytes() const;  // whole blocks; CHECKs the type
 };
 
+enum class Existing : std::uint8_t { keep, replace };
+
 class GgufOut {
  public:
-  // Writes the header. Errors: io_error, disk_full, permission_denied, not_found.
+  // Writes the header. Texts may be any bytes. Errors: disk_full (how much is needed, and how much
+  // there is), io_error, permission_denied, not_found.
   static base::Result<std::unique_ptr<GgufOut>> create(
       const std::filesystem::path& path,
       const std::vector<std::pair<std::string, std::string>>& texts,
@@ -34,23 +39,29 @@ class GgufOut {
   GgufOut& operator=(const GgufOut&) = delete;
   ~GgufOut();  // removes what was not finished
 
-  // Data of the tensors in their order; after each tensor pad() fills up to the alignment.
-  base::Status write(std::span<const std::byte> bytes);
-  base::Status pad();
-  // Syncs and gives the file its name.
-  base::Status finish();
-  std::uint64_t written_bytes() const { return written_bytes_; }
+  // Part of a tensor's data. CHECKs that it lies inside. Errors: disk_full, io_error.
+  base::Status write(std::size_t tensor, std::uint64_t offset_bytes,
+                     std::span<const std::byte> bytes) const;
+  // Syncs and gives the file its name. Errors: conflict (there is such a file), io_error,
+  // disk_full.
+  base::Status finish(Existing existing);
+  std::uint64_t size_bytes() const { return size_bytes_; }
 
  private:
-  GgufOut(std::filesystem::path path, std::filesystem::path temporary, platform::Descriptor file)
-      : path_(std::move(path)), temporary_(std::move(temporary)), file_(std::move(file)) {}
+  GgufOut(std::filesystem::path path, std::filesystem::path hidden)
+      : path_(std::move(path)), hidden_(std::move(hidden)) {}
+  base::Status open();
+  base::Status reserve() const;
+  base::Status write_at(std::uint64_t offset_bytes, std::span<const std::byte> bytes) const;
+  base::Status give_name(Existing existing);
   base::Error failed(int error, const char* what) const;
 
   const std::filesystem::path path_;
-  const std::filesystem::path temporary_;
-  platform::Descriptor file_;
-  std::uint64_t written_bytes_ = 0;
-  bool finished_ = false;
+  const std::filesystem::path hidden_;
+  platform::Descriptor file_{};
+  bool named_ = false;                                             // it is hidden_
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> places_{};  // begin and end of each tensor
+  std::uint64_t size_bytes_ = 0;
 };
 
 }  // namespace ingle::weights
