@@ -18,6 +18,11 @@ struct Kernels {
   void (*narrow)(const float* from, Bf16* to, std::int64_t n);  // to nearest, ties to even
   void (*f16_to_bf16)(const F16* from, Bf16* to, std::int64_t n);
 
+  // The largest absolute value; not a number when one is none. `to_int8`: row * factor to the
+  // nearest whole number, which must be in [-128, 127].
+  float (*largest)(const float* row, std::int64_t n);
+  void (*to_int8)(const float* row, float factor, std::int8_t* to, std::int64_t n);
+
   void (*add)(float* row, const float* b, std::int64_t n);
   void (*mul)(float* row, const float* b, std::int64_t n);
   void (*mul_add)(float* row, const float* b, const float* c, std::int64_t n);      // row * b + c

@@ -77,6 +77,22 @@ void f16_to_bf16(const F16* __restrict from, Bf16* __restrict to, Size n) {
   for (Size i = 0; i < n; ++i) to[i] = narrowed(widen_half(from[i]));
 }
 
+// Positive numbers have the order of their bits, and what is no number is above all.
+float largest(const float* row, Size n) {
+  std::uint32_t most = 0;
+#pragma omp simd reduction(max : most)
+  for (Size i = 0; i < n; ++i) {
+    const std::uint32_t bits = to_bits(row[i]) & 0x7fffffffu;
+    most = bits > most ? bits : most;
+  }
+  return from_bits(most);
+}
+// 1.5 * 2^23 leaves a float no digits behind the point: the whole number is in its lowest bits.
+void to_int8(const float* __restrict row, float factor, std::int8_t* __restrict to, Size n) {
+  for (Size i = 0; i < n; ++i)
+    to[i] = static_cast<std::int8_t>(to_bits(row[i] * factor + 12582912.0f) & 0xffu);
+}
+
 void add(float* __restrict row, const float* __restrict b, Size n) {
   for (Size i = 0; i < n; ++i) row[i] += b[i];
 }
@@ -350,6 +366,8 @@ const Kernels INGLE_LEVEL{
     .widen_f16 = widen_f16,
     .narrow = narrow,
     .f16_to_bf16 = f16_to_bf16,
+    .largest = largest,
+    .to_int8 = to_int8,
     .add = add,
     .mul = mul,
     .mul_add = mul_add,
