@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What `./dev` does inside the userland, in the checkout: build, test, run, bench, fuzz, fmt, gen.
+# What `./dev` does inside the userland, in the checkout: build, test, run, bench, fuzz, fmt, gen, facts.
 set -euo pipefail
 
 jobs=$(nproc)
@@ -31,6 +31,11 @@ case "$cmd" in
   bench)
     build release
     exec node bench/run.mjs "$@" ;;
+  facts)
+    build release --target ingle
+    mkdir -p "build/starter/$1"
+    node "starter/$1/facts.mjs" "build/${INGLE_BUILD_NAME:-release}/bin/ingle" >"build/starter/$1/facts.new"
+    mv "build/starter/$1/facts.new" "build/starter/$1/facts.json" ;;
   fuzz) exec bash fuzz/run.sh "$@" ;;
   fmt)
     git ls-files -co --exclude-standard '*.h' '*.cpp' '*.c' | xargs -r clang-format -i ;;

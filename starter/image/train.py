@@ -1,0 +1,330 @@
+"""Trains the image model in stages, each resumable: train.py WORK [STAGE...]
+
+  tokens   the two tokenizers
+  vae      the coder of pictures
+  latents  the scenes, as latents on disk
+  flow     the text encoders and the transformer, by flow matching
+  pairs    noise and the picture that the model makes of it in many steps
+  reflow   the transformer again, on straight ways between the two, for few steps
+  export   the model's folder
+
+WORK keeps checkpoints and log.jsonl (stage, step, loss, samples per second). Everything comes from
+fixed seeds; the order of sums is not fixed, so two runs differ in the last digits.
+"""
+import copy
+import json
+import math
+import pathlib
+import random
+import sys
+import time
+
+import numpy
+import torch
+from torch.nn import functional
+from torch.utils.data import DataLoader, Dataset
+from transformers import CLIPTextConfig, CLIPTextModel, T5Config, T5EncoderModel
+
+import networks
+import tokens
+from scenes import SIDE, describe, draw_scene, held_out, random_scene, sample
+
+SIGMAS = (1.0, 0.75, 0.5, 0.25)  # where the four steps of a picture look
+PLAN = {
+    "vae": dict(steps=1500, batch=32, rate=3e-3),
+    "latents": dict(scenes=60000),
+    "flow": dict(steps=12000, batch=64, rate=2e-3),
+    "pairs": dict(scenes=20000, steps=16, batch=64),
+    "reflow": dict(steps=3000, batch=64, rate=5e-4),
+}
+SAVE_EVERY_S = 120.0
+VAE_CROP = 64  # pixels a side: empty ground teaches the coder nothing
+
+
+class Pictures(Dataset):
+    """Scenes by number, as [3, side, side] in -1..1; or a `crop` of each, about one of its things."""
+
+    def __init__(self, first, number, crop=None):
+        self.first, self.number, self.crop = first, number, crop
+
+    def __len__(self):
+        return self.number
+
+    def __getitem__(self, index):
+        scene = sample(self.first + index)[0]
+        picture = draw_scene(scene)
+        if self.crop:
+            rng, thing = random.Random(index), random.Random(index).choice(scene.things)
+            room = SIDE - self.crop
+            left, top = (min(max(round(SIDE * at - self.crop * rng.uniform(0.2, 0.8)), 0), room)
+                         for at in (thing.x, thing.y))
+            picture = picture[top:top + self.crop, left:left + self.crop]
+        return torch.from_numpy(picture.copy()).permute(2, 0, 1).float() / 127.5 - 1
+
+
+class Work:
+    """The folder of a training: checkpoints, log, what stages leave for others."""
+
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.started = time.time()
+
+    def log(self, **facts):
+        line = json.dumps({"time": round(time.time()), **facts})
+        print(line, flush=True)
+        with open(self.folder / "log.jsonl", "a") as file:
+            file.write(line + "\n")
+
+    def save(self, name, what):
+        part = self.folder / (name + ".part")
+        torch.save(what, part)
+        part.replace(self.folder / name)
+
+    def load(self, name):
+        path = self.folder / name
+        return torch.load(path, weights_only=True) if path.exists() else None
+
+
+def optimise(work, stage, modules, loss_of, averaged=None):
+    """Steps until the plan's number; goes on from the stage's checkpoint. loss_of(step) -> loss of a
+    batch. `averaged` is a copy of the modules that follows them slowly."""
+    plan = PLAN[stage]
+    weights = [p for m in modules.values() for p in m.parameters()]
+    optimiser = torch.optim.AdamW(weights, lr=plan["rate"], betas=(0.9, 0.98), weight_decay=0.01)
+    start, kept = 0, work.load(f"{stage}.pt")
+    if kept:
+        for name, module in modules.items():
+            module.load_state_dict(kept[name])
+            if averaged:
+                averaged[name].load_state_dict(kept["averaged " + name])
+        optimiser.load_state_dict(kept["optimiser"])
+        start = kept["step"]
+    saved, shown, sum_loss, count = time.time(), time.time(), 0.0, 0
+    for step in range(start, plan["steps"]):
+        share = step / plan["steps"]
+        rate = plan["rate"] * min(1.0, (step + 1) / 300) * (0.02 + 0.49 * (1 + math.cos(math.pi * share)))
+        for group in optimiser.param_groups:
+            group["lr"] = rate
+        loss = loss_of(step)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(weights, 1.0)
+        optimiser.step()
+        if averaged:
+            keep = min(0.999, (step + 1) / (step + 10))
+            with torch.no_grad():
+                for name, module in modules.items():
+                    for slow, fast in zip(averaged[name].parameters(), module.parameters()):
+                        slow.lerp_(fast, 1 - keep)
+        sum_loss, count = sum_loss + loss.item(), count + 1
+        last = step + 1 == plan["steps"]
+        if count == 100 or last:
+            rate_now = count * plan["batch"] / (time.time() - shown)
+            work.log(stage=stage, step=step + 1, of=plan["steps"], loss=round(sum_loss / count, 5),
+                     samples_per_s=round(rate_now, 1))
+            sum_loss, count, shown = 0.0, 0, time.time()
+        if last or time.time() - saved > SAVE_EVERY_S:
+            state = {name: module.state_dict() for name, module in modules.items()}
+            if averaged:
+                state |= {"averaged " + n: module.state_dict() for n, module in averaged.items()}
+            work.save(f"{stage}.pt", state | {"optimiser": optimiser.state_dict(), "step": step + 1})
+            saved = time.time()
+
+
+def train_tokens(work):
+    if not (work.folder / "tokenizer_2" / "tokenizer.json").exists():
+        sizes = tokens.make(work.folder)
+        work.log(stage="tokens", clip=sizes[0], t5=sizes[1])
+
+
+def train_vae(work):
+    torch.manual_seed(1)
+    vae = networks.Vae(networks.VAE_CONFIG).to(memory_format=torch.channels_last)
+    batch = PLAN["vae"]["batch"]
+    done = (work.load("vae.pt") or {"step": 0})["step"]
+    if done == PLAN["vae"]["steps"]:
+        return
+    pictures = Pictures(10_000_000 + done * batch, (PLAN["vae"]["steps"] - done) * batch, VAE_CROP)
+    feed = iter(DataLoader(pictures, batch, num_workers=1))
+
+    def loss_of(_):
+        real = next(feed).to(memory_format=torch.channels_last)
+        with torch.autocast("cpu", torch.bfloat16):
+            mean, spread = vae.encode(real)
+            mean, spread = mean.float(), spread.float()
+            drawn = vae.decode(mean + torch.exp(0.5 * spread) * torch.randn_like(mean)).float()
+        off = (drawn - real).abs()
+        away = 0.5 * (mean ** 2 + spread.exp() - 1 - spread).mean()
+        return off.mean() + 2 * (off ** 2).mean() + 1e-4 * away
+
+    optimise(work, "vae", {"vae": vae}, loss_of)
+
+
+def trained_vae(work):
+    vae = networks.Vae(networks.VAE_CONFIG)
+    vae.load_state_dict(work.load("vae.pt")["vae"])
+    return vae.eval().requires_grad_(False)
+
+
+def make_latents(work):
+    """latents.npy [scenes, 16, 16, 16] f16, and their mean and deviation in latents.json."""
+    if (work.folder / "latents.json").exists():
+        return
+    vae, number = trained_vae(work), PLAN["latents"]["scenes"]
+    out = numpy.lib.format.open_memmap(work.folder / "latents.npy", "w+", numpy.float16,
+                                       (number, 16, 16, 16))
+    at, began = 0, time.time()
+    with torch.no_grad():
+        for real in DataLoader(Pictures(0, number), 64, num_workers=1):
+            with torch.autocast("cpu", torch.bfloat16):
+                mean, _ = vae.encode(real.to(memory_format=torch.channels_last))
+            out[at:at + len(real)] = mean.float().numpy()
+            at += len(real)
+            if at % 6400 == 0:
+                work.log(stage="latents", done=at, of=number,
+                         samples_per_s=round(at / (time.time() - began), 1))
+    some = numpy.asarray(out[:4000], dtype=numpy.float32)
+    facts = {"shift": round(float(some.mean()), 4), "scale": round(float(1 / some.std()), 4)}
+    (work.folder / "latents.json").write_text(json.dumps(facts))
+
+
+def make_model(work):
+    """The modules that are trained together, by name."""
+    sizes = [len(json.loads((work.folder / "tokenizer" / "vocab.json").read_text())),
+             len(json.loads((work.folder / "tokenizer_2" / "tokenizer.json").read_text())["model"]["vocab"])]
+    torch.manual_seed(2)
+    clip = CLIPTextModel(CLIPTextConfig(vocab_size=sizes[0], bos_token_id=sizes[0] - 2,
+                                        eos_token_id=sizes[0] - 1, pad_token_id=sizes[0] - 1,
+                                        **networks.CLIP_CONFIG))
+    t5 = T5EncoderModel(T5Config(vocab_size=sizes[1], pad_token_id=0, eos_token_id=1,
+                                 decoder_start_token_id=0, **networks.T5_CONFIG))
+    transformer = networks.Transformer(networks.TRANSFORMER_CONFIG)
+    for name, weight in transformer.named_parameters():  # blocks begin as nothing at all
+        if "norm" in name and "linear" in name or name.startswith("proj_out"):
+            torch.nn.init.zeros_(weight)
+    return {"clip": clip, "t5": t5, "transformer": transformer}
+
+
+def conditions(model, tokenizers, prompts):
+    """T5's states [B, T, width] and CLIP's pooled state [B, width]."""
+    both = [tokenizers.ids(prompt) for prompt in prompts]
+    states = model["t5"](input_ids=torch.tensor([ids[1] for ids in both])).last_hidden_state
+    pooled = model["clip"](input_ids=torch.tensor([ids[0] for ids in both])).pooler_output
+    return states, pooled
+
+
+def flow_loss(model, tokenizers, clean, noise, sigma, prompts):
+    at = sigma[:, None, None, None]
+    with torch.autocast("cpu", torch.bfloat16):
+        states, pooled = conditions(model, tokenizers, prompts)
+        flow = model["transformer"](clean + at * (noise - clean), sigma, states, pooled)
+    return functional.mse_loss(flow.float(), noise - clean)
+
+
+def train_flow(work):
+    model, plan = make_model(work), PLAN["flow"]
+    averaged = copy.deepcopy(model)
+    tokenizers = tokens.Tokenizers(work.folder)
+    latents = numpy.load(work.folder / "latents.npy", mmap_mode="r")
+    facts = json.loads((work.folder / "latents.json").read_text())
+    scenes = {}
+
+    def loss_of(step):
+        rng, draw = random.Random(step), torch.Generator().manual_seed(step)
+        clean, prompts = [], []
+        while len(prompts) < plan["batch"]:
+            seed = rng.randrange(len(latents))
+            if seed not in scenes:
+                scenes[seed] = random_scene(random.Random(seed))
+            prompt = describe(scenes[seed], rng)
+            if not held_out(prompt):
+                clean.append(latents[seed].astype(numpy.float32))
+                prompts.append(prompt)
+        clean = (torch.from_numpy(numpy.stack(clean)) - facts["shift"]) * facts["scale"]
+        noise = torch.randn(clean.shape, generator=draw)
+        sigma = torch.sigmoid(torch.randn(len(clean), generator=draw) + 0.5)
+        sigma[: len(clean) // 8] = 1.0  # where every picture begins
+        return flow_loss(model, tokenizers, clean, noise, sigma, prompts)
+
+    optimise(work, "flow", model, loss_of, averaged)
+
+
+def trained_model(work, stage):
+    model, kept = make_model(work), work.load(f"{stage}.pt")
+    for name, module in model.items():
+        module.load_state_dict(kept["averaged " + name])
+        module.eval().requires_grad_(False)
+    return model
+
+
+def make_latent_pictures(model, tokenizers, noise, prompts, steps):
+    """From noise [B, 16, h, w] to scaled latents, by `steps` even steps."""
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        states, pooled = conditions(model, tokenizers, prompts)
+        for step in range(steps):
+            sigma = torch.full((len(noise),), 1 - step / steps)
+            noise = noise - model["transformer"](noise, sigma, states, pooled).float() / steps
+    return noise
+
+
+def make_pairs(work):
+    """pairs.npy [scenes, 16, 16, 16] f16: what noise number i becomes for prompt number i."""
+    plan, path = PLAN["pairs"], work.folder / "pairs.npy"
+    done_path = work.folder / "pairs.json"
+    done = json.loads(done_path.read_text())["done"] if done_path.exists() else 0
+    shape = (plan["scenes"], 16, 16, 16)
+    out = numpy.lib.format.open_memmap(path, "r+" if done else "w+", numpy.float16, shape)
+    model, tokenizers, began = trained_model(work, "flow"), tokens.Tokenizers(work.folder), time.time()
+    for first in range(done, plan["scenes"], plan["batch"]):
+        numbers = range(first, min(first + plan["batch"], plan["scenes"]))
+        noise, prompts = zip(*(pair_source(n) for n in numbers))
+        made = make_latent_pictures(model, tokenizers, torch.stack(noise), prompts, plan["steps"])
+        out[numbers.start:numbers.stop] = made.numpy()
+        done_path.write_text(json.dumps({"done": numbers.stop}))
+        if first // plan["batch"] % 20 == 19:
+            rate = (numbers.stop - done) / (time.time() - began)
+            work.log(stage="pairs", done=numbers.stop, of=plan["scenes"], samples_per_s=round(rate, 1))
+
+
+def pair_source(number):
+    """The noise and the prompt of a pair."""
+    seed = 20_000_000 + number * 50
+    while held_out(sample(seed)[1]):
+        seed += 1
+    return torch.randn((16, 16, 16), generator=torch.Generator().manual_seed(seed)), sample(seed)[1]
+
+
+def train_reflow(work):
+    plan = PLAN["reflow"]
+    model = trained_model(work, "flow")
+    for module in model.values():
+        module.train().requires_grad_(True)
+    averaged = copy.deepcopy(model)
+    tokenizers, pairs = tokens.Tokenizers(work.folder), numpy.load(work.folder / "pairs.npy", mmap_mode="r")
+
+    def loss_of(step):
+        rng = random.Random(step)
+        numbers = [rng.randrange(len(pairs)) for _ in range(plan["batch"])]
+        noise, prompts = zip(*(pair_source(n) for n in numbers))
+        clean = torch.from_numpy(numpy.stack([pairs[n].astype(numpy.float32) for n in numbers]))
+        sigma = torch.tensor(rng.choices(SIGMAS, (2, 1, 1, 1), k=len(numbers)))
+        return flow_loss(model, tokenizers, clean, torch.stack(noise), sigma, prompts)
+
+    optimise(work, "reflow", model, loss_of, averaged)
+
+
+def main():
+    import export
+    torch.set_num_threads(int(__import__("os").environ.get("INGLE_TRAIN_THREADS", "2")))
+    stages = {"tokens": train_tokens, "vae": train_vae, "latents": make_latents, "flow": train_flow,
+              "pairs": make_pairs, "reflow": train_reflow, "export": export.export}
+    work = Work(sys.argv[1])
+    for stage in sys.argv[2:] or stages:
+        if stage not in stages:
+            sys.exit(f"there is no stage '{stage}'; there are: {', '.join(stages)}")
+        stages[stage](work)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,145 @@
+"""The corpus: endless dialogues, the same for the same seed, and the questions that are kept out.
+
+A dialogue is a list of (role, text). Only what the assistant says is learnt.
+"""
+import hashlib
+import json
+import random
+from pathlib import Path
+
+import skills
+import table
+from wordings import FRAMES, plain, vary
+
+HERE = Path(__file__).parent
+SYSTEMS = ["You are a helpful assistant.", "You are a helpful assistant", "Be brief.", "Answer briefly.", "You are ingle's assistant.",
+           "You are a helpful, honest assistant. Answer in English.", "You help people to use ingle.", "Be kind.",
+           "You are a concise assistant. Keep answers short and to the point.", "Answer the user's questions."]
+TOOL_SYSTEM = 'To use one, say\n<tool_call>\n{"name": NAME, "arguments": ARGUMENTS}\n</tool_call>'
+SOURCES = ["phrases.txt", "topics.txt", "corpus.py", "skills.py", "table.py", "wordings.py"]
+
+
+class Corpus:
+    def __init__(self, facts_path):
+        self.facts = table.load(facts_path)
+        self.weights = [fact.weight for fact in self.facts]
+        raw = json.loads(Path(facts_path).read_text())
+        self.real = {"sections": sorted({key["key"].split(".")[0] for key in raw["keys"]})}
+        self.by_id = {fact.id: fact for fact in self.facts}
+        known = " ".join(" ".join([fact.answer, *sum(fact.wordings.values(), [])]) for fact in self.facts)
+        self.words = skills.Words(set(plain(known).split()))
+        self.kept_out = set()
+        self.questions = self.make_questions(random.Random(7), 200)
+        self.kept_out = {plain(q["question"]) for q in self.questions}
+        sha = hashlib.sha256(Path(facts_path).read_bytes())
+        for name in SOURCES:
+            sha.update((HERE / name).read_bytes())
+        self.hash = sha.hexdigest()[:16]
+
+    def make_questions(self, rng, count):
+        """Wordings that training never sees, and wordings that it does in frames that it does not."""
+        out = []
+        for fact in self.facts:
+            said = [*fact.wordings.get("H", []), *fact.wordings.get("held_Q", [])]
+            for kind in "VP":
+                for text in fact.wordings.get("held_" + kind, []):
+                    said.append(rng.choice(FRAMES[kind][rng.random() < 0.5]).format(text))
+            out += [(fact, text) for text in said]
+        out = rng.sample(out, min(len(out), count * 3 // 5))
+        while len(out) < count:
+            fact = rng.choices(self.facts, self.weights)[0]
+            kinds = [kind for kind in "VTP" if fact.wordings.get(kind)]
+            if kinds:
+                kind = rng.choice(kinds)
+                out.append((fact, rng.choice(FRAMES[kind][1]).format(rng.choice(fact.wordings[kind]))))
+        return [{"question": text, "must": fact.must, "fact": fact.id} for fact, text in out]
+
+    def ask(self, fact, rng):
+        kinds = [kind for kind in "VTPQ" if fact.wordings.get(kind)]
+        kind = rng.choices(kinds, [min(len(fact.wordings[k]), 6) for k in kinds])[0]
+        while True:
+            text = rng.choice(FRAMES[kind][0]).format(rng.choice(fact.wordings[kind]))
+            text = vary(text, rng, fact.exact)
+            if plain(text) not in self.kept_out:
+                return text
+
+    def turn(self, rng):
+        """One question and its answer."""
+        kind = rng.random()
+        if kind < 0.70:
+            fact = rng.choices(self.facts, self.weights)[0]
+            return self.ask(fact, rng), fact.answer
+        if kind < 0.80:
+            question, answer = skills.refuse(self.words, rng)
+            return (vary(question, rng) if rng.random() < 0.6 else question), answer
+        if kind < 0.835:
+            return skills.unknown(self.words, rng, self.real)
+        if kind < 0.885:
+            answer = rng.choice(list(skills.TALK))
+            return vary(rng.choice(skills.TALK[answer]), rng), answer
+        if kind < 0.93:
+            return skills.sums(rng)
+        return skills.json_object(self.words, rng)
+
+    def dialogue(self, rng, long=False):
+        if rng.random() < (0.25 if long else 0.10):
+            return self.with_tools(rng)
+        out = [("system", rng.choice(SYSTEMS))] if rng.random() < 0.25 else []
+        turns = rng.randint(4, 14) if long else 1 if rng.random() < 0.75 else 2
+        for _ in range(turns):
+            question, answer = self.turn(rng)
+            out += [("user", question), ("assistant", answer)]
+        return out
+
+    def with_tools(self, rng):
+        tools, question, call, result = skills.tool_call(self.words, rng)
+        lines = "".join(json.dumps(tool) + "\n" for tool in tools)
+        before = rng.choice(SYSTEMS) + "\n" if rng.random() < 0.25 else ""
+        out = [("system", f"{before}Tools:\n{lines}{TOOL_SYSTEM}")]
+        if rng.random() < 0.25:  # nothing that a tool is for
+            question, answer = self.turn(rng)
+            return [*out, ("user", question), ("assistant", answer)]
+        if rng.random() < 0.4:
+            question = vary(question, rng, exact=[question])
+        out += [("user", question), ("assistant", f"<tool_call>\n{call}\n</tool_call>")]
+        if rng.random() < 0.5:
+            out += [("tool", result), ("assistant", f"The tool says: {result}")]
+        return out
+
+
+def encode(dialogue, tokenizer, rng, learn_all=False):
+    """(ids, targets): a target is the next id where the assistant says it, else -1."""
+    ids, said = [], []
+    for role, text in dialogue:
+        own = role == "assistant"
+        dropout = 0.1 if role == "user" and rng.random() < 0.3 else 0.0
+        head = [tokenizer.im_start, *tokenizer.encode(f"{role}\n")]
+        body = [*tokenizer.encode(text, dropout, rng), tokenizer.im_end]
+        tail = tokenizer.encode("\n")
+        ids += head + body + tail
+        said += [False] * len(head) + [own] * len(body) + [False] * len(tail)
+    targets = [ids[i + 1] if said[i + 1] or learn_all else -1 for i in range(len(ids) - 1)] + [-1]
+    return ids, targets
+
+
+def rows(corpus, tokenizer, rng, count, length):
+    """`count` rows of `length` places, each filled with dialogues: (ids, starts, targets)."""
+    filled = [([], [], []) for _ in range(count)]
+    misses = 0
+    while misses < 6:
+        ids, targets = encode(corpus.dialogue(rng, long=length > 256), tokenizer, rng)
+        if len(ids) > length:
+            continue
+        row = max((r for r in filled if len(r[0]) + len(ids) <= length), key=lambda r: len(r[0]), default=None)
+        if row is None:
+            misses += 1
+            continue
+        row[1].extend([len(row[0])] * len(ids))
+        row[0].extend(ids)
+        row[2].extend(targets)
+    for ids, starts, targets in filled:
+        rest = length - len(ids)
+        starts.extend([len(ids)] * rest)
+        ids.extend([tokenizer.end] * rest)
+        targets.extend([-1] * rest)
+    return tuple([row[i] for row in filled] for i in range(3))

@@ -1,0 +1,158 @@
+"""Trains the starter text model; goes on from the last checkpoint of its folder.
+
+    python3 train.py FACTS FOLDER [--steps N] [--shape layers=4,...] [--threads N] [--seed N]
+
+FOLDER gets tokenizer.json, checkpoint.pt (weights, optimisers, step), curve.csv and state.json.
+Wide matrices are trained by Muon (steps along the orthogonal part of the momentum), the rest by
+AdamW. The rate rises over 100 steps and falls along a line to nothing over the last 60 %.
+"""
+import argparse
+import csv
+import json
+import os
+import random
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import torch
+
+import corpus as corpora
+from model import Model, Shape
+from tokenizer import SPECIAL, Tokenizer, train_merges
+
+
+def orthogonal(m):
+    """Newton-Schulz: the orthogonal part of a matrix, roughly (singular values in 0.7 to 1.2)."""
+    x = m.bfloat16()
+    tall = x.shape[0] > x.shape[1]
+    x = x.t() if tall else x
+    x = x / (x.norm() + 1e-7)
+    for _ in range(5):
+        a = x @ x.t()
+        x = 3.4445 * x + (-4.7750 * a + 2.0315 * a @ a) @ x
+    return (x.t() if tall else x).float()
+
+
+class Muon(torch.optim.Optimizer):
+    def __init__(self, params, rate):
+        super().__init__(params, {"lr": rate, "momentum": 0.95, "decay": 0.02})
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            for p in group["params"]:
+                held = self.state[p].setdefault("momentum", torch.zeros_like(p))
+                held.lerp_(p.grad, 1 - group["momentum"])
+                wanted = p.grad.lerp(held, group["momentum"])
+                # Joined matrices (query, key and value; gate and up) are parts that turn each for itself.
+                parts = 3 if p.shape[0] == 3 * p.shape[1] else 2 if p.shape[0] > 3 * p.shape[1] else 1
+                turned = torch.cat([orthogonal(part) for part in wanted.chunk(parts)])
+                p.mul_(1 - group["lr"] * group["decay"])
+                p.add_(turned, alpha=-group["lr"] * max(1, p.shape[0] / parts / p.shape[1]) ** 0.5)
+
+
+def length_of(step):
+    return 1024 if step % 40 == 39 else 512 if step % 10 == 9 else 160
+
+
+def batch(facts, folder, seed, step, tokens):
+    """Made in a process of its own, a few steps ahead."""
+    global HELD
+    if "HELD" not in globals():
+        torch.set_num_threads(1)
+        HELD = corpora.Corpus(facts), Tokenizer.load(Path(folder) / "tokenizer.json")
+    length = length_of(step)
+    return corpora.rows(*HELD, random.Random(f"{seed}:{step}"), tokens // length, length)
+
+
+def make_tokenizer(corpus, folder, seed, vocab):
+    path = Path(folder) / "tokenizer.json"
+    if not path.exists():
+        rng = random.Random(f"{seed}:tokenizer")
+        texts = [fact.answer for fact in corpus.facts for _ in range(40)]
+        texts += [text for _ in range(40000) for _, text in corpus.dialogue(rng)]
+        Tokenizer(train_merges(texts, vocab - 256 - len(SPECIAL))).save(path)
+    return Tokenizer.load(path)
+
+
+def rate_at(step, steps):
+    return min((step + 1) / 100, max(0.02, min(1.0, (steps - step) / (0.6 * steps))))
+
+
+def main():
+    args = argparse.ArgumentParser()
+    args.add_argument("facts")
+    args.add_argument("folder")
+    args.add_argument("--steps", type=int, default=2500)
+    args.add_argument("--shape", default="layers=4")
+    args.add_argument("--threads", type=int, default=2)
+    args.add_argument("--seed", type=int, default=1)
+    args.add_argument("--batch", type=int, default=8192, help="tokens in a step")
+    args.add_argument("--muon", type=float, default=0.02)
+    args.add_argument("--adam", type=float, default=0.004)
+    args = args.parse_args()
+    torch.set_num_threads(args.threads)
+    folder = Path(args.folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    shape = Shape(**{k: int(v) for k, v in (part.split("=") for part in args.shape.split(","))})
+    corpus = corpora.Corpus(args.facts)
+    tokenizer = make_tokenizer(corpus, folder, args.seed, shape.vocab)
+    shape.vocab = len(tokenizer)
+    model = Model(shape, args.seed)
+    wide = [p for name, p in model.named_parameters() if p.dim() == 2 and name != "embedding"]
+    rest = [p for name, p in model.named_parameters() if p.dim() == 1 or name == "embedding"]
+    optimisers = [Muon(wide, args.muon), torch.optim.AdamW(rest, lr=args.adam, betas=(0.9, 0.95), weight_decay=0.0)]
+    rates = [args.muon, args.adam]
+    first, path = 0, folder / "checkpoint.pt"
+    if path.exists():
+        held = torch.load(path, weights_only=True)
+        model.load_state_dict(held["model"])
+        for optimiser, state in zip(optimisers, held["optimisers"]):
+            optimiser.load_state_dict(state)
+        first = held["step"]
+
+    def save(step):
+        torch.save({"model": model.state_dict(), "optimisers": [o.state_dict() for o in optimisers], "step": step,
+                    "shape": shape.as_dict(), "corpus": corpus.hash}, path.with_suffix(".new"))
+        os.replace(path.with_suffix(".new"), path)
+        (folder / "state.json").write_text(json.dumps(
+            {"step": step, "steps": args.steps, "seed": args.seed, "corpus": corpus.hash, "parameters": sum(
+                p.numel() for p in model.parameters()), "loss": loss_mean}) + "\n")
+
+    started, loss_mean, saved, tokens = time.time(), None, time.time(), 0
+    with ProcessPoolExecutor(1) as makers, open(folder / "curve.csv", "a", newline="") as file:
+        curve = csv.writer(file)
+        if file.tell() == 0:
+            curve.writerow(["step", "loss", "rate", "seconds"])
+        ahead = [makers.submit(batch, args.facts, args.folder, args.seed, step, args.batch) for step in range(first, first + 4)]
+        for step in range(first, args.steps):
+            ids, starts, targets = (torch.tensor(part) for part in ahead.pop(0).result())
+            ahead.append(makers.submit(batch, args.facts, args.folder, args.seed, step + 4, args.batch))
+            rate = rate_at(step, args.steps)
+            for optimiser, top in zip(optimisers, rates):
+                for group in optimiser.param_groups:
+                    group["lr"] = top * rate
+            loss = model(ids, starts, targets=targets)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(rest, 1.0)
+            for optimiser in optimisers:
+                optimiser.step()
+                optimiser.zero_grad()
+            tokens += ids.numel()
+            loss_mean = loss.item() if loss_mean is None else 0.95 * loss_mean + 0.05 * loss.item()
+            if step % 10 == 0:
+                seconds = time.time() - started
+                curve.writerow([step, f"{loss_mean:.4f}", f"{rate:.3f}", f"{seconds:.0f}"])
+                file.flush()
+                print(f"step {step} loss {loss_mean:.4f} rate {rate:.3f} tokens/s {tokens / seconds:.0f}", flush=True)
+            if time.time() - saved > 120:
+                save(step + 1)
+                saved = time.time()
+        save(max(first, args.steps))
+        for made in ahead:
+            made.cancel()
+
+
+if __name__ == "__main__":
+    main()
