@@ -8,7 +8,7 @@ export const EDGES = {
   'src/base': [],
   'src/platform': ['base'],
   'src/protocol': ['base'],
-  'src/gguf': ['base', 'platform'],
+  'src/gguf': ['base', 'platform', 'protocol'],
   'src/http': ['base', 'platform'],
   'src/storage': ['base', 'platform'],
   'src/config': ['base', 'platform', 'protocol'],

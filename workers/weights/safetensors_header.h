@@ -1,13 +1,5 @@
-// The header of a safetensors file, untrusted. Every length and offset is checked against the
-// limits and the file's size before anything is allocated for it. Pure. Any thread.
-//
-// The format, little-endian:
-//   1. length of the header (u64)
-//   2. header: a JSON object, name -> {"dtype": "F16", "shape": [..], "data_offsets": [begin,
-//   end]};
-//      "__metadata__" -> an object of texts
-//   3. data: the offsets count from its beginning
-// Source: the format's own page, huggingface.co/docs/safetensors.
+// The header of a safetensors file with the shapes and types of numbers that this room reads; how
+// it is taken apart and bounded: gguf/safetensors.h. Pure. Any thread.
 #pragma once
 
 #include <cstddef>
@@ -22,10 +14,6 @@
 #include "tensor/weights.h"
 
 namespace ingle::weights {
-
-inline constexpr std::uint64_t kSafetensorsHeaderBytesMax = 100'000'000;  // as the format has it
-inline constexpr std::size_t kSafetensorsTensorsMax = 256 * 1024;
-inline constexpr std::size_t kTensorNameBytesMax = 1024;
 
 struct SafetensorsTensor {
   std::string name{};

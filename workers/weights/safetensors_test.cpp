@@ -9,6 +9,7 @@
 #include <fstream>
 #include <numeric>
 
+#include "gguf/safetensors.h"
 #include "testing/temp_folder.h"
 #include "weights/convert_numbers.h"
 #include "weights/safetensors_header.h"
@@ -118,7 +119,7 @@ TEST(SafetensorsHeader, RefusesLengthsThatLie) {
   EXPECT_EQ(refused(0, 7), ErrorCode::malformed);
   EXPECT_EQ(refused(0, 8), ErrorCode::malformed);
   EXPECT_EQ(refused(100, 50), ErrorCode::malformed);
-  EXPECT_EQ(refused(kSafetensorsHeaderBytesMax + 1, 50), ErrorCode::limit_exceeded);
+  EXPECT_EQ(refused(gguf::SafetensorsLimits{}.header_bytes_max + 1, 50), ErrorCode::limit_exceeded);
   EXPECT_EQ(refused(UINT64_MAX, 50), ErrorCode::limit_exceeded);
 }
 
