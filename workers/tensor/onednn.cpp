@@ -94,7 +94,7 @@ class OnednnProgram : public Program {
           out.push_back(reinterpret_cast<std::byte*>(buffer.data.data()));
           break;
         case Buffer::Kind::weight:
-          out.push_back(weights_[buffer.weight]->pages.data());
+          out.push_back(weights_[buffer.weight]->data);
           break;
         case Buffer::Kind::input:
           out.push_back(fed(buffer, feeds));
@@ -131,31 +131,17 @@ class OnednnModule : public Module {
                                                  const PackProgress& progress) override {
     omp_set_num_threads(shared_->options.threads);
     TRY_ASSIGN(Plan plan, make_plan(graph, outputs, shared_->options.precision));
-    Size total = 0, done = 0;
     for (const auto& use : plan.weights)
-      if (!weights_.find(use)) total += weights_.bytes_of(use);
-    std::vector<char> counted(plan.weights.size());
-    const auto packed = [&](std::uint32_t weight, bool was_there) {
-      if (was_there || std::exchange(counted[weight], char{1})) return;
-      done += weights_.bytes_of(plan.weights[weight]);
-      if (progress) progress(static_cast<std::uint64_t>(done), static_cast<std::uint64_t>(total));
-    };
-    for (std::uint32_t i = 0; i < plan.weights.size(); ++i) {
-      if (plan.weights[i].form != WeightForm::plain || weights_.find(plan.weights[i])) continue;
-      TRY(weights_.pack(plan.weights[i], {}));
-      packed(i, false);
+      if (use.form == WeightForm::plain) weights_.want(use, {});
+    auto kernels = make_kernels(plan);
+    if (!kernels) {
+      weights_.forget();
+      return std::unexpected(std::move(kernels).error());
     }
-    std::vector<std::unique_ptr<StepKernel>> kernels;
-    for (const auto& step : plan.steps) {
-      const std::uint32_t weight = weight_of(step.work);
-      const bool was_there = weight == ~0u || weights_.find(plan.weights[weight]);
-      TRY_ASSIGN(auto kernel, make_kernel(step, plan));
-      kernels.push_back(std::move(kernel));
-      packed(weight, was_there);
-    }
+    TRY(weights_.fill(progress));
     std::vector<const PackedWeight*> plain;
     for (const auto& use : plan.weights) plain.push_back(weights_.find(use));
-    return std::make_unique<OnednnProgram>(shared_, std::move(plan), std::move(kernels),
+    return std::make_unique<OnednnProgram>(shared_, std::move(plan), *std::move(kernels),
                                            std::move(plain));
   }
 
@@ -164,10 +150,13 @@ class OnednnModule : public Module {
   }
 
  private:
-  static std::uint32_t weight_of(const Work& work) {
-    if (const auto* linear = std::get_if<LinearStep>(&work)) return linear->weight;
-    if (const auto* conv = std::get_if<ConvStep>(&work)) return conv->weight;
-    return ~0u;
+  base::Result<std::vector<std::unique_ptr<StepKernel>>> make_kernels(const Plan& plan) {
+    std::vector<std::unique_ptr<StepKernel>> out;
+    for (const auto& step : plan.steps) {
+      TRY_ASSIGN(auto kernel, make_kernel(step, plan));
+      out.push_back(std::move(kernel));
+    }
+    return out;
   }
 
   base::Result<std::unique_ptr<StepKernel>> make_kernel(const Step& step, const Plan& plan) {

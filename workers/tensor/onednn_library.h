@@ -4,6 +4,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "oneapi/dnnl/dnnl.hpp"
@@ -51,55 +52,65 @@ dnnl::memory::data_type data_type(Type type);
 // One weight as it lies in memory.
 struct PackedWeight {
   Md layout{};
-  Pages pages{};
+  std::byte* data = nullptr;  // there once it is filled
 };
 
-// Where the blocks of a packed weight lie, in elements.
-struct PairedLayout {
-  std::int64_t inputs_block, outputs_block;
-  std::int64_t inputs_step, outputs_step, height_step, width_step;
-};
+class Packing;
 
-// The weights of one module by use: packed once in the layout of the first that asks.
+// The weights of one module by use, each held once, in the layout of the first that wanted it.
+// Steps say what they want while they are made; then all of it is packed at once.
 class WeightStore {
  public:
   WeightStore(std::shared_ptr<Library> library, const WeightSource& source, Precision precision,
               int threads)
       : library_(std::move(library)), source_(source), precision_(precision), threads_(threads) {}
 
-  // Nothing when it is not there yet.
-  // A weight has a second version where the layout of the first is a slow one for other sizes.
+  // A weight has further versions where the layout of the first is a slow one for other sizes.
   static constexpr int kVersionsMax = 3;
+  // Nothing when nobody wanted it yet.
   const PackedWeight* find(const WeightUse& use, int version = 0) const;
-  // For WeightForm::plain, `layout` is not looked at. Errors: io_error, out_of_memory, internal.
-  base::Result<const PackedWeight*> pack(const WeightUse& use, const Md& layout, int version = 0);
+  // What is there, or a new one in this layout, which is empty before fill(). For
+  // WeightForm::plain, `layout` is not looked at.
+  const PackedWeight* want(const WeightUse& use, const Md& layout, int version = 0);
+  // Packs what is wanted and empty. Errors: io_error, model_broken, out_of_memory, internal, and
+  // the source's own; then what is still empty is forgotten.
+  base::Status fill(const PackProgress& progress);
+  // Nobody wants what is empty any more.
+  void forget();
 
   const WeightSource& source() const { return source_; }
   Type packed_type() const { return precision_ == Precision::f32 ? Type::f32 : Type::bf16; }
   std::int64_t bytes() const { return bytes_; }
-  // What a use takes, padding apart.
-  std::int64_t bytes_of(const WeightUse& use) const;
 
  private:
-  base::Status read_plain(const WeightUse& use, Type type, std::byte* to) const;
-  base::Status read_paired(const WeightUse& use, const PairedLayout& layout, Bf16* to) const;
-  base::Status read_rows(const WeightUse& use, std::int64_t begin, std::int64_t end, Type type,
-                         std::vector<float>& floats, std::byte* to) const;
-  base::Status read_file_rows(const std::string& name, const WeightInfo& info, std::int64_t begin,
-                              std::int64_t n, std::vector<float>& floats) const;
-  template <class Take>
-  base::Status each_panel(const WeightUse& use, std::int64_t panel, Type type,
-                          const Take& take) const;
+  struct Wanted {
+    std::string key;
+    WeightUse use;
+    PackedWeight* weight;
+
+    std::int64_t bytes() const;
+  };
+  struct Piece;
+  struct Progress;
+
+  Type type_of(const WeightUse& use) const;
+  std::optional<Packing> packing_of(const Wanted& wanted) const;
+  base::Status fill_batch(std::span<const Wanted> batch, Progress& progress);
+  static void cut(const Packing& packing, std::byte* to, std::vector<Piece>& pieces);
+  base::Status pack(std::span<const Piece> pieces, Progress& progress) const;
+  base::Status reorder(const WeightUse& use, const PackedWeight& weight, Progress& progress) const;
 
   const std::shared_ptr<Library> library_;
   const WeightSource& source_;
   const Precision precision_;
   const int threads_;
-  std::map<std::string, std::unique_ptr<PackedWeight>> weights_{};
+  std::map<std::string, PackedWeight> weights_{};
+  std::vector<Wanted> wanted_{};
+  std::vector<std::unique_ptr<Pages>> batches_{};  // what the weights lie in
   std::int64_t bytes_ = 0;
 };
 
-// Called for a step while its primitives are made: packs its weight if it is not there.
+// Called for a step while its primitives are made: wants its weight.
 base::Result<std::unique_ptr<StepKernel>> make_linear_kernel(
     const LinearStep& step, int in_place, const Plan& plan, const std::shared_ptr<Library>& library,
     WeightStore& weights);

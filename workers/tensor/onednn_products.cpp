@@ -138,7 +138,7 @@ class ProductKernel : public StepKernel {
 
   void execute(const Run& run, const Call& call) const {
     const auto& p = primitives_[call.primitive];
-    std::byte* const weights = weight_ ? weight_->pages.data() : run.bytes_at(b_);
+    std::byte* const weights = weight_ ? weight_->data : run.bytes_at(b_);
     std::unordered_map<int, dnnl::memory> arguments;
     arguments.emplace(DNNL_ARG_SRC, memory(p.source, run.bytes_at(a_, call.source)));
     arguments.emplace(DNNL_ARG_WEIGHTS, memory(p.weights, weights));
@@ -249,9 +249,7 @@ class LinearKernel : public ProductKernel {
       slow_ = slow_ || !is_reference(dnnl::matmul::primitive_desc(
                            library_->engine, source, any_layout({k, n}, weights.packed_type()),
                            bias, target, attributes(post_)));
-    if (use && !weight_) {
-      TRY_ASSIGN(weight_, weights.pack(*use, made.weights_desc(), version_));
-    }
+    if (use && !weight_) weight_ = weights.want(*use, made.weights_desc(), version_);
     primitives_.push_back({dnnl::matmul(made), source, made.weights_desc(), bias, target,
                            made.scratchpad_desc(), std::move(operands)});
     scratch_ = std::max(scratch_, static_cast<Size>(made.scratchpad_desc().get_size()));
@@ -352,9 +350,7 @@ class ConvKernel : public ProductKernel {
                            library_->engine, kind, algorithm, source,
                            any_layout(kernel, weights.packed_type()), bias, target, strides, before,
                            after, attributes(post_)));
-    if (use && !weight_) {
-      TRY_ASSIGN(weight_, weights.pack(*use, made.weights_desc(), version_));
-    }
+    if (use && !weight_) weight_ = weights.want(*use, made.weights_desc(), version_);
     primitives_.push_back({dnnl::convolution_forward(made), source, made.weights_desc(), bias,
                            target, made.scratchpad_desc(), std::move(operands)});
     scratch_ = std::max(scratch_, static_cast<Size>(made.scratchpad_desc().get_size()));
