@@ -105,11 +105,19 @@ class Tokenizers:
     """Both, as they are used: prompts -> ids of fixed length."""
 
     def __init__(self, folder):
-        from tokenizers import Tokenizer
-        from transformers import CLIPTokenizer
+        from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
         folder = pathlib.Path(folder)
         self.t5 = Tokenizer.from_file(str(folder / "tokenizer_2" / "tokenizer.json"))
-        self.clip = CLIPTokenizer.from_pretrained(folder / "tokenizer")
+        vocab, merges = (str(folder / "tokenizer" / name) for name in ("vocab.json", "merges.txt"))
+        self.clip = Tokenizer(models.BPE.from_file(vocab, merges, end_of_word_suffix="</w>",
+                                                   unk_token="<|endoftext|>"))
+        self.clip.normalizer = normalizers.Sequence(
+            [normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()])
+        cut = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
+        self.clip.pre_tokenizer = pre_tokenizers.Sequence(
+            [pre_tokenizers.Split(Regex(cut), "removed", invert=True),
+             pre_tokenizers.ByteLevel(add_prefix_space=False)])
+        self.begin, self.end = (self.clip.token_to_id(t) for t in ("<|startoftext|>", "<|endoftext|>"))
         self.kept = {}
 
     def ids(self, prompt):
@@ -117,8 +125,8 @@ class Tokenizers:
         if prompt not in self.kept:
             pieces = self.t5.encode(prompt).ids
             pieces = pieces[:T5_TOKENS - 1] + [1] if len(pieces) > T5_TOKENS else pieces
-            clip = self.clip(prompt, padding="max_length", truncation=True,
-                             max_length=CLIP_TOKENS).input_ids
+            clip = [self.begin] + self.clip.encode(prompt).ids[:CLIP_TOKENS - 2]
+            clip += [self.end] * (CLIP_TOKENS - len(clip))
             self.kept[prompt] = (clip, pieces + [0] * (T5_TOKENS - len(pieces)))
         return self.kept[prompt]
 
