@@ -129,6 +129,22 @@ Tensor join_heads(Graph& graph, Tensor a) {
   return graph.reshape(a, {shape[0], shape[1], shape[2] * shape[3]});
 }
 
+std::array<Tensor, 3> projected_heads(Graph& graph, Tensor a, std::string_view name,
+                                      const std::array<std::string_view, 3>& layers,
+                                      const std::array<std::int64_t, 3>& widths,
+                                      std::int64_t head_size) {
+  const std::string names[]{under(name, layers[0]), under(name, layers[1]), under(name, layers[2])};
+  const auto joined = linear_joined(graph, a, names, widths);
+  std::array<Tensor, 3> out;
+  std::int64_t begin = 0;
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    const auto part = graph.slice(joined, 2, begin, begin + widths[i]);
+    out[i] = split_heads(graph, part, widths[i] / head_size);
+    begin += widths[i];
+  }
+  return out;
+}
+
 Tensor token_attention(Graph& graph, Tensor a, Tensor context, std::string_view name,
                        std::int64_t heads, std::int64_t inner) {
   const auto channels = graph.shape(a).last();
@@ -151,6 +167,16 @@ Tensor token_attention(Graph& graph, Tensor a, Tensor context, std::string_view 
   const auto mixed = graph.attention(split_heads(graph, q, heads), split_heads(graph, k, heads),
                                      split_heads(graph, v, heads), scale);
   return linear(graph, join_heads(graph, mixed), under(name, "to_out.0"), channels);
+}
+
+Tensor gated_forward(Graph& graph, Tensor a, std::string_view name,
+                     const std::array<std::string_view, 3>& layers, std::int64_t hidden,
+                     Unary activation) {
+  const std::string names[]{under(name, layers[0]), under(name, layers[1])};
+  const std::int64_t widths[]{hidden, hidden};
+  const auto both = linear_joined(graph, a, names, widths);
+  return linear(graph, graph.gated(both, activation, Gate::first), under(name, layers[2]),
+                graph.shape(a).last());
 }
 
 Tensor geglu(Graph& graph, Tensor a, std::string_view name, std::int64_t hidden) {

@@ -4,6 +4,7 @@
 // that is missing or mis-shaped is the graph's mistake (see tensor/graph.h). Any thread.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <format>
 #include <initializer_list>
@@ -75,10 +76,23 @@ RopeTables rope_tables(std::span<const std::int32_t> positions,
 Tensor split_heads(Graph& graph, Tensor a, std::int64_t heads);
 Tensor join_heads(Graph& graph, Tensor a);
 
+// Queries, keys and values of attention, of NAME.LAYER each, which read the same input: [n, tokens,
+// width / head_size, head_size] by their `widths`.
+std::array<Tensor, 3> projected_heads(Graph& graph, Tensor a, std::string_view name,
+                                      const std::array<std::string_view, 3>& layers,
+                                      const std::array<std::int64_t, 3>& widths,
+                                      std::int64_t head_size);
+
 // Attention from tokens to tokens, with projections and without a mask: NAME.to_q, to_k, to_v,
 // to_out.0. `context` [n, s, c2], or kNone to attend to `a` itself. `inner` channels in all heads.
 Tensor token_attention(Graph& graph, Tensor a, Tensor context, std::string_view name,
                        std::int64_t heads, std::int64_t inner);
+
+// Two layers to `hidden` channels, multiplied, the first through an activation; and back by a
+// third. NAME.LAYER each.
+Tensor gated_forward(Graph& graph, Tensor a, std::string_view name,
+                     const std::array<std::string_view, 3>& layers, std::int64_t hidden,
+                     tensor::Unary activation);
 
 // NAME.net.0.proj to 2 * hidden, halves multiplied, the second through GELU; NAME.net.2.
 Tensor geglu(Graph& graph, Tensor a, std::string_view name, std::int64_t hidden);

@@ -6,8 +6,9 @@
 //   hidden_states [n, i, in_channels]          latents packed 2 x 2 (positions.h)
 //   encoder_hidden_states [n, t, text_channels]
 //   pooled_projections [n, pooled_channels]
-//   time [n, 256], guidance [n, 256]           sinusoids (blocks.h) of 1000 * sigma, 1000 *
-//   guidance rope_cos, rope_sin [t + i, d / 2]          of flux_rope()
+//   time [n, 256], guidance [n, 256]           sinusoids (blocks.h) of 1000 * sigma and of
+//                                              1000 * guidance
+//   rope_cos, rope_sin [t + i, d / 2]          of flux_rope()
 // Outputs: sample [n, i, out_channels], and for checks temb, x_embedder, context_embedder,
 // double.B.0 (text) and .1 (image) after double block B, single.B.0 and .1 likewise, norm_out.
 #pragma once
@@ -16,19 +17,18 @@
 
 namespace ingle::models {
 
-struct FluxConfig {
-  std::int64_t heads = 24;
-  std::int64_t head_size = 128;
-  std::int64_t double_blocks = 19;
-  std::int64_t single_blocks = 38;
-  std::int64_t in_channels = 64;
-  std::int64_t out_channels = 64;
-  std::int64_t text_channels = 4096;
-  std::int64_t pooled_channels = 768;
-  bool guidance = false;
-  std::vector<std::int64_t> rope_axes{16, 56, 56};
+struct FluxConfig : JointConfig {
+  FluxConfig()
+      : JointConfig{.heads = 24,
+                    .head_size = 128,
+                    .double_blocks = 19,
+                    .single_blocks = 38,
+                    .in_channels = 64,
+                    .out_channels = 64,
+                    .text_channels = 4096,
+                    .rope_axes = {16, 56, 56}} {}
 
-  std::int64_t channels() const { return heads * head_size; }
+  std::int64_t pooled_channels = 768;
 };
 
 // Of a config.json. Errors: model_broken (a number outside its limits), unsupported (a kind of

@@ -3,10 +3,9 @@
 // are named as diffusers' Flux2Transformer2DModel has them. Any thread.
 //
 // Inputs (n items, t text tokens, i image tokens, d the size of a head):
-//   hidden_states [n, i, in_channels]         latents packed 2 x 2 (positions.h); reference
-//   pictures
-//                                             follow as more tokens, which the caller drops from
-//                                             the sample
+//   hidden_states [n, i, in_channels]         latents packed 2 x 2 (positions.h); pictures to
+//                                             refer to follow as more tokens, which the caller
+//                                             drops from the sample
 //   encoder_hidden_states [n, t, text_channels]
 //   time [n, 256], guidance [n, 256]          sinusoids (blocks.h) of 1000 * sigma, 1000 * guidance
 //   rope_cos, rope_sin [t + i, d / 2]         of flux2_rope()
@@ -19,21 +18,21 @@
 
 namespace ingle::models {
 
-struct Flux2Config {
-  std::int64_t heads = 48;
-  std::int64_t head_size = 128;
-  std::int64_t double_blocks = 8;
-  std::int64_t single_blocks = 48;
-  std::int64_t in_channels = 128;
-  std::int64_t out_channels = 128;
-  std::int64_t text_channels = 15360;
+struct Flux2Config : JointConfig {
+  Flux2Config()
+      : JointConfig{.heads = 48,
+                    .head_size = 128,
+                    .double_blocks = 8,
+                    .single_blocks = 48,
+                    .in_channels = 128,
+                    .out_channels = 128,
+                    .text_channels = 15360,
+                    .guidance = true,
+                    .rope_axes = {32, 32, 32, 32}} {}
+
   std::int64_t hidden_channels = 3 * 48 * 128;  // of the feed-forward parts
-  bool guidance = true;
   float epsilon = 1e-6f;
   double rope_theta = 2000;
-  std::vector<std::int64_t> rope_axes{32, 32, 32, 32};
-
-  std::int64_t channels() const { return heads * head_size; }
 };
 
 // Of a config.json. Errors: model_broken (a number outside its limits), unsupported (a kind of

@@ -1,6 +1,5 @@
 #include "models/joint.h"
 
-#include <cmath>
 #include <numeric>
 
 #include "base/check.h"
@@ -8,66 +7,95 @@
 namespace ingle::models {
 
 using base::ErrorCode;
-using tensor::kNone;
 
-void output_first(Graph& graph, Tensor text, Tensor image, Tensor image_before) {
-  graph.output(kCacheText, text);
-  graph.output(kCacheImage, image);
-  graph.output(kCacheAdded, graph.add(image, graph.affine(image_before, -1, 0)));
+Streams JointTransformer::double_block(std::int64_t /*index*/, const Streams& /*streams*/) {
+  CHECK(false, "a family with blocks of two streams says what they do");
 }
 
-std::vector<Tensor> pieces(Graph& graph, Tensor a, std::span<const std::int64_t> sizes) {
-  const auto axis = graph.shape(a).rank() - 1;
-  std::vector<Tensor> out;
-  std::int64_t begin = 0;
-  for (const auto size : sizes) {
-    out.push_back(graph.slice(a, axis, begin, begin + size));
-    begin += size;
-  }
-  return out;
+Tensor JointTransformer::single_block(std::int64_t /*index*/, Tensor /*both*/) {
+  CHECK(false, "a family with blocks of one stream says what they do");
 }
 
-std::vector<Tensor> equal_pieces(Graph& graph, Tensor a, std::int64_t count) {
-  const std::vector<std::int64_t> sizes(static_cast<std::size_t>(count),
-                                        graph.shape(a).last() / count);
-  return pieces(graph, a, sizes);
+Tensor JointTransformer::join(const Streams& streams) {
+  if (stack_.order == Order::text_first) return graph_.concat({streams.text, streams.image}, 1);
+  return graph_.concat({streams.image, streams.text}, 1);
 }
 
-Tensor per_item(Graph& graph, Tensor a) {
-  const Shape shape = graph.shape(a);
-  CHECK(shape.rank() == 2, "a vector for each item");
-  return graph.reshape(a, {shape[0], 1, shape[1]});
+Streams JointTransformer::split(Tensor both) {
+  const bool text_first = stack_.order == Order::text_first;
+  const auto middle = text_first ? sizes_.text_tokens : sizes_.image_tokens;
+  const auto before = graph_.slice(both, 1, 0, middle);
+  const auto after = graph_.slice(both, 1, middle, sizes_.text_tokens + sizes_.image_tokens);
+  return text_first ? Streams{before, after} : Streams{after, before};
 }
 
-Tensor adaptive_norm(Graph& graph, Tensor a, Tensor scale, Tensor shift, float epsilon) {
-  const auto normed = graph.layer_norm(a, kNone, kNone, epsilon);
-  const auto factor = graph.affine(scale, 1, 1);
-  return shift == kNone ? graph.mul(normed, factor) : graph.mul_add(normed, factor, shift);
+Tensor JointTransformer::input(std::string_view name, std::int64_t tokens) {
+  return graph_.input(name, {sizes_.items, tokens, stack_.channels});
 }
 
-Rope rope_of_tokens(Graph& graph, const Rope& rope, std::int64_t begin, std::int64_t end) {
-  return {graph.slice(rope.cos, 0, begin, end), graph.slice(rope.sin, 0, begin, end)};
-}
+void JointTransformer::build(Part part) {
+  prepare(part);
+  if (part == Part::last) return finish_sample(input(kCacheRest, sizes_.image_tokens));
 
-Heads rotated_heads(Graph& graph, std::span<const Tensor> qkv, std::int64_t heads,
-                    std::string_view query_norm, std::string_view key_norm, float epsilon,
-                    const Rope& rope) {
-  CHECK(qkv.size() >= 3, "queries, keys and values");
-  const auto rotated = [&](Tensor a, std::string_view norm) {
-    return graph.rope(rms_norm(graph, split_heads(graph, a, heads), norm, epsilon), rope.cos,
-                      rope.sin, tensor::RopeStyle::pairs);
+  // While blocks have one stream, `both` is it.
+  Streams streams;
+  Tensor both = tensor::kNone;
+  std::int64_t block = 0;
+  const auto next_block = [&] {
+    if (block < stack_.double_blocks) {
+      streams = double_block(block, streams);
+    } else {
+      if (both == tensor::kNone) both = join(streams);
+      both = single_block(block - stack_.double_blocks, both);
+    }
+    ++block;
   };
-  return {rotated(qkv[0], query_norm), rotated(qkv[1], key_norm),
-          split_heads(graph, qkv[2], heads)};
+  if (part == Part::rest) {
+    streams.text = input(kCacheText, sizes_.text_tokens);
+    streams.image = input(kCacheImage, sizes_.image_tokens);
+    block = 1;
+  } else {
+    streams = embed();
+  }
+  if (part == Part::first) {
+    const auto image_before = streams.image;
+    next_block();
+    if (both != tensor::kNone) streams = split(both);
+    graph_.output(kCacheText, streams.text);
+    graph_.output(kCacheImage, streams.image);
+    graph_.output(kCacheAdded, graph_.add(streams.image, graph_.affine(image_before, -1, 0)));
+    return;
+  }
+  while (block < stack_.double_blocks + stack_.single_blocks) next_block();
+  const auto image = both == tensor::kNone ? streams.image : split(both).image;
+  if (part == Part::rest)
+    graph_.output(kCacheRest, image);
+  else
+    finish_sample(image);
 }
 
-Heads joined(Graph& graph, const Heads& a, const Heads& b) {
-  return {graph.concat({a.q, b.q}, 1), graph.concat({a.k, b.k}, 1), graph.concat({a.v, b.v}, 1)};
-}
-
-Tensor full_attention(Graph& graph, const Heads& heads) {
-  const auto size = static_cast<float>(graph.shape(heads.q).last());
-  return join_heads(graph, graph.attention(heads.q, heads.k, heads.v, 1 / std::sqrt(size)));
+void read_joint_config(ConfigReader& reader, JointConfig& config) {
+  const auto own_head_size = config.head_size;
+  const auto read = [&](std::string_view key, std::int64_t& out, Range range) {
+    out = reader.integer(key, out, range);
+  };
+  read("num_attention_heads", config.heads, {.high = 256});
+  read("attention_head_dim", config.head_size, {.low = 2, .high = 512});
+  read("num_layers", config.double_blocks, {.high = 256});
+  read("num_single_layers", config.single_blocks, {.low = 0, .high = 256});
+  read("in_channels", config.in_channels, {.high = 4096});
+  config.out_channels = reader.integer("out_channels", config.in_channels, {.high = 4096});
+  read("joint_attention_dim", config.text_channels, {.high = 65536});
+  config.guidance = reader.config().flag("guidance_embeds", config.guidance);
+  if (config.channels() > kJointChannelsMax)
+    reader.fail(ErrorCode::model_broken,
+                std::format("the model's configuration makes it {} channels wide, at most {} are "
+                            "possible",
+                            config.channels(), kJointChannelsMax));
+  // A family's own axes are those of its own heads.
+  constexpr std::string_view kAxes = "axes_dims_rope";
+  if (reader.config().has(kAxes) || config.head_size != own_head_size)
+    config.rope_axes = rope_axes(reader, kAxes, config.rope_axes.size(), config.head_size);
 }
 
 std::vector<std::int64_t> rope_axes(ConfigReader& reader, std::string_view key, std::size_t count,
@@ -81,14 +109,6 @@ std::vector<std::int64_t> rope_axes(ConfigReader& reader, std::string_view key, 
                             "to the {} elements of a head",
                             key, head_size));
   return axes;
-}
-
-void bound_channels(ConfigReader& reader, std::int64_t channels) {
-  if (channels > kJointChannelsMax)
-    reader.fail(ErrorCode::model_broken,
-                std::format("the model's configuration makes it {} channels wide, at most {} are "
-                            "possible",
-                            channels, kJointChannelsMax));
 }
 
 bool sizes_fit(Graph& graph, const JointSizes& sizes) {

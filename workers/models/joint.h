@@ -1,9 +1,9 @@
-// What the transformers of the FLUX kind share beside blocks.h: norms whose scale and shift come
-// from the time, residuals through gates, rotated attention, and the ways in which such a
-// transformer is cut into graphs. Any thread.
+// The skeleton of transformers of text and image tokens: what all of them take from a
+// configuration, the order of their blocks, and the ways in which they are cut into graphs. A
+// family (flux.h, flux2.h, z_image.h) is what its blocks do, put together from joint_blocks.h.
+// Any thread.
 #pragma once
 
-#include <span>
 #include <string_view>
 #include <vector>
 
@@ -28,16 +28,12 @@ inline constexpr std::string_view kCacheRest = "cache.rest";    // [n, image tok
 
 inline constexpr std::int64_t kTimeChannels = 256;  // of every sinusoid of a time or of a guidance
 
-// The outputs of Part::first, from the image's stream before and after its block.
-void output_first(Graph& graph, Tensor text, Tensor image, Tensor image_before);
-
 // Width of a transformer at most, and tokens of all items together: with these no tensor of a graph
 // has too many elements, whatever a configuration says.
 inline constexpr std::int64_t kJointChannelsMax = 1 << 15;
 inline constexpr std::int64_t kJointTokensMax = 1 << 20;
 
-// Sizes of one graph of FLUX.1 or FLUX.2: each at least 1, within kJointTokensMax
-// (sizes_fit).
+// Sizes of one graph: each at least 1, within kJointTokensMax (sizes_fit).
 struct JointSizes {
   std::int64_t items = 1;
   std::int64_t text_tokens = 0;
@@ -48,43 +44,77 @@ struct JointSizes {
 // make any number of a picture's size.
 bool sizes_fit(Graph& graph, const JointSizes& sizes);
 
-// Pieces of the last axis, one after the other; `sizes` make up the whole.
-std::vector<Tensor> pieces(Graph& graph, Tensor a, std::span<const std::int64_t> sizes);
-std::vector<Tensor> equal_pieces(Graph& graph, Tensor a, std::int64_t count);
-
-// A vector for each item, [n, c], as [n, 1, c], which is broadcast to tokens.
-Tensor per_item(Graph& graph, Tensor a);
-
-// Layer norm without weights, then a * (1 + scale) + shift. Scale and shift are [n, 1, c]; no shift
-// with kNone.
-Tensor adaptive_norm(Graph& graph, Tensor a, Tensor scale, Tensor shift, float epsilon);
-
-// Cosines and sines of positions, [tokens, d / 2].
-struct Rope {
-  Tensor cos, sin;
+// The tokens of both kinds, [n, tokens, channels] each.
+struct Streams {
+  Tensor text{}, image{};
 };
-Rope rope_of_tokens(Graph& graph, const Rope& rope, std::int64_t begin, std::int64_t end);
 
-// Queries, keys and values of a stream, [n, tokens, heads, d].
-struct Heads {
-  Tensor q, k, v;
+// Blocks that keep two streams ("double"), then blocks that have one ("single"); a family may have
+// one kind only. It says what they are made of, build() puts them together.
+class JointTransformer {
+ public:
+  // How the two kinds of token follow each other in one stream.
+  enum class Order : std::uint8_t { text_first, image_first };
+  struct Stack {
+    std::int64_t channels = 0;
+    std::int64_t double_blocks = 0;
+    std::int64_t single_blocks = 0;
+    Order order = Order::text_first;
+  };
+  virtual ~JointTransformer() = default;
+  JointTransformer(const JointTransformer&) = delete;
+  JointTransformer& operator=(const JointTransformer&) = delete;
+
+  // Adds the transformer, or a part of it, to an empty graph; graph.status() tells of mistakes.
+  // Once.
+  void build(Part part);
+
+ protected:
+  // `sizes` are those of the streams, and fit. The graph outlives this.
+  JointTransformer(Graph& graph, const JointSizes& sizes, const Stack& stack)
+      : graph_(graph), sizes_(sizes), stack_(stack) {}
+
+  // What the part needs beside tokens: the time, and positions but for Part::last.
+  virtual void prepare(Part part) = 0;
+  // From inputs to the streams that the first block takes.
+  virtual Streams embed() = 0;
+  virtual Streams double_block(std::int64_t index, const Streams& streams);
+  virtual Tensor single_block(std::int64_t index, Tensor both);
+  // From the image stream after the last block to "sample".
+  virtual void finish_sample(Tensor image) = 0;
+
+  Tensor join(const Streams& streams);
+  Streams split(Tensor both);
+
+  Graph& graph_;
+  const JointSizes sizes_;
+  const Stack stack_;
+
+ private:
+  Tensor input(std::string_view name, std::int64_t tokens);
 };
-// From [n, tokens, heads * d]. Queries and keys go through an RMS norm over d, then are turned in
-// pairs: both row by row, so that executors can do it in one pass.
-Heads rotated_heads(Graph& graph, std::span<const Tensor> qkv, std::int64_t heads,
-                    std::string_view query_norm, std::string_view key_norm, float epsilon,
-                    const Rope& rope);
-// The tokens of `a` before those of `b`.
-Heads joined(Graph& graph, const Heads& a, const Heads& b);
-// All to all; [n, tokens, heads * d].
-Tensor full_attention(Graph& graph, const Heads& heads);
+
+// What a config.json of diffusers says of a transformer with two streams.
+struct JointConfig {
+  std::int64_t heads = 0;
+  std::int64_t head_size = 0;
+  std::int64_t double_blocks = 0;
+  std::int64_t single_blocks = 0;
+  std::int64_t in_channels = 0;
+  std::int64_t out_channels = 0;
+  std::int64_t text_channels = 0;
+  bool guidance = false;  // is embedded
+  std::vector<std::int64_t> rope_axes{};
+
+  std::int64_t channels() const { return heads * head_size; }
+};
+// Replaces what the file has; the rest stays the family's. The reader remembers what is wrong.
+void read_joint_config(ConfigReader& reader, JointConfig& config);
 
 // The sizes of `count` rotated axes: even, and their sum is the head's size. The reader remembers
 // what is wrong.
 std::vector<std::int64_t> rope_axes(ConfigReader& reader, std::string_view key, std::size_t count,
                                     std::int64_t head_size);
-// That heads * head_size is within kJointChannelsMax.
-void bound_channels(ConfigReader& reader, std::int64_t channels);
 // A value that has only one meaning here, such as a patch size.
 void expect_integer(ConfigReader& reader, std::string_view key, std::int64_t known);
 

@@ -2,10 +2,11 @@
 
 #include <algorithm>
 
+#include "models/joint_blocks.h"
+
 namespace ingle::models {
 namespace {
 
-using tensor::Gate;
 using tensor::kNone;
 using tensor::Unary;
 
@@ -13,50 +14,37 @@ constexpr float kFinalEpsilon = 1e-6f;
 constexpr std::int64_t kTimeHidden = 1024;
 constexpr std::string_view kPatch = "2-1";  // 2 x 2 in space, 1 in time
 
-struct Builder {
-  Graph& graph;
-  const ZImageConfig& config;
-  const ZImageSizes& sizes;
-  Tensor time{};  // [1, time channels]
-  Rope for_image{}, for_caption{}, for_both{};
+// All blocks have one stream. Its sizes are those of padded pictures and captions.
+class ZImage : public JointTransformer {
+ public:
+  ZImage(Graph& graph, const ZImageConfig& config, const ZImageSizes& sizes)
+      : JointTransformer(graph,
+                         {.text_tokens = sizes.caption_tokens,
+                          .image_tokens = z_image_padded(sizes.image_tokens)},
+                         {.channels = config.channels,
+                          .single_blocks = config.blocks,
+                          .order = Order::image_first}),
+        config_(config),
+        image_tokens_(sizes.image_tokens) {}
 
-  std::int64_t padded() const { return z_image_padded(sizes.image_tokens); }
-
-  void prepare() {
-    const auto sinusoid = graph.input("time", {1, kTimeChannels});
-    const auto inner = silu(graph, linear(graph, sinusoid, "t_embedder.mlp.0", kTimeHidden));
-    time = linear(graph, inner, "t_embedder.mlp.2", config.time_channels());
-    graph.output("t_embedder", time);
+ private:
+  void prepare(Part part) override {
+    const auto sinusoid = graph_.input("time", {1, kTimeChannels});
+    const auto inner = silu(graph_, linear(graph_, sinusoid, "t_embedder.mlp.0", kTimeHidden));
+    time_ = linear(graph_, inner, "t_embedder.mlp.2", config_.time_channels());
+    graph_.output("t_embedder", time_);
+    if (part != Part::last) take_rope();
   }
 
   void take_rope() {
     const auto table = [&](std::string_view name, std::int64_t tokens) {
-      return graph.input(name, {tokens, config.head_size() / 2});
+      return graph_.input(name, {tokens, config_.head_size() / 2});
     };
-    for_image = {table("image_cos", padded()), table("image_sin", padded())};
-    for_caption = {table("caption_cos", sizes.caption_tokens),
-                   table("caption_sin", sizes.caption_tokens)};
-    for_both = {graph.concat({for_image.cos, for_caption.cos}, 0),
-                graph.concat({for_image.sin, for_caption.sin}, 0)};
-  }
-
-  Tensor attention(Tensor normed, const Rope& rope, std::string_view name) {
-    const std::string names[]{under(name, "to_q"), under(name, "to_k"), under(name, "to_v")};
-    const auto c = config.channels;
-    const std::int64_t outs[]{c, c, c};
-    const auto qkv = equal_pieces(graph, linear_joined(graph, normed, names, outs), 3);
-    const auto heads = rotated_heads(graph, qkv, config.heads, under(name, "norm_q"),
-                                     under(name, "norm_k"), config.epsilon, rope);
-    return linear(graph, full_attention(graph, heads), under(name, "to_out.0"), c);
-  }
-
-  Tensor feed_forward(Tensor normed, std::string_view name) {
-    const std::string names[]{under(name, "w1"), under(name, "w3")};
-    const auto hidden = config.hidden_channels();
-    const std::int64_t outs[]{hidden, hidden};
-    const auto both = linear_joined(graph, normed, names, outs);
-    return linear(graph, graph.gated(both, Unary::silu, Gate::first), under(name, "w2"),
-                  config.channels);
+    for_image_ = {table("image_cos", sizes_.image_tokens), table("image_sin", sizes_.image_tokens)};
+    for_caption_ = {table("caption_cos", sizes_.text_tokens),
+                    table("caption_sin", sizes_.text_tokens)};
+    for_both_ = {graph_.concat({for_image_.cos, for_caption_.cos}, 0),
+                 graph_.concat({for_image_.sin, for_caption_.sin}, 0)};
   }
 
   // Norms before and after both parts; with the time also scales before and gates after.
@@ -64,69 +52,82 @@ struct Builder {
   Tensor block(Tensor x, const Rope& rope, std::string_view name, Modulated modulated) {
     std::vector<Tensor> v;  // scale, gate of attention, then of the feed-forward part
     if (modulated == Modulated::yes)
-      v = equal_pieces(graph,
-                       per_item(graph, linear(graph, time, under(name, "adaLN_modulation.0"),
-                                              4 * config.channels)),
+      v = equal_pieces(graph_,
+                       per_item(graph_, linear(graph_, time_, under(name, "adaLN_modulation.0"),
+                                               4 * config_.channels)),
                        4);
     const auto part = [&](std::size_t at, std::string_view before, std::string_view after,
                           const auto& inner) {
-      Tensor normed = rms_norm(graph, x, under(name, before), config.epsilon);
-      if (!v.empty()) normed = graph.mul(normed, graph.affine(v[at], 1, 1));
-      const auto out = rms_norm(graph, inner(normed), under(name, after), config.epsilon);
-      x = v.empty() ? graph.add(x, out)
-                    : graph.mul_add(out, graph.unary(v[at + 1], Unary::tanh), x);
+      Tensor normed = rms_norm(graph_, x, under(name, before), config_.epsilon);
+      if (!v.empty()) normed = graph_.mul(normed, graph_.affine(v[at], 1, 1));
+      const auto out = rms_norm(graph_, inner(normed), under(name, after), config_.epsilon);
+      x = v.empty() ? graph_.add(x, out)
+                    : graph_.mul_add(out, graph_.unary(v[at + 1], Unary::tanh), x);
     };
-    part(0, "attention_norm1", "attention_norm2",
-         [&](Tensor a) { return attention(a, rope, under(name, "attention")); });
-    part(2, "ffn_norm1", "ffn_norm2",
-         [&](Tensor a) { return feed_forward(a, under(name, "feed_forward")); });
-    graph.output(name, x);
+    part(0, "attention_norm1", "attention_norm2", [&](Tensor a) {
+      return rotated_attention(graph_, a, under(name, "attention"),
+                               {config_.heads, config_.epsilon}, rope);
+    });
+    part(2, "ffn_norm1", "ffn_norm2", [&](Tensor a) {
+      return gated_forward(graph_, a, under(name, "feed_forward"), {"w1", "w3", "w2"},
+                           config_.hidden_channels(), Unary::silu);
+    });
+    graph_.output(name, x);
     return x;
   }
 
   Tensor embed_image() {
-    const auto tokens = graph.input("tokens", {1, sizes.image_tokens, 4 * config.in_channels});
+    const auto tokens = graph_.input("tokens", {1, image_tokens_, 4 * config_.in_channels});
     const auto name = std::format("all_x_embedder.{}", kPatch);
-    Tensor x = linear(graph, tokens, name, config.channels);
-    graph.output("x_embedder", x);
-    const auto missing = padded() - sizes.image_tokens;
+    Tensor x = linear(graph_, tokens, name, config_.channels);
+    graph_.output("x_embedder", x);
+    const auto missing = sizes_.image_tokens - image_tokens_;
     if (missing > 0) {
-      const auto pad = graph.weight("x_pad_token", {1, 1, config.channels});
-      x = graph.concat({x, graph.repeat(pad, {1, missing, config.channels})}, 1);
+      const auto pad = graph_.weight("x_pad_token", {1, 1, config_.channels});
+      x = graph_.concat({x, graph_.repeat(pad, {1, missing, config_.channels})}, 1);
     }
-    for (std::int64_t i = 0; i < config.refiner_blocks; ++i)
-      x = block(x, for_image, under("noise_refiner", i), Modulated::yes);
+    for (std::int64_t i = 0; i < config_.refiner_blocks; ++i)
+      x = block(x, for_image_, under("noise_refiner", i), Modulated::yes);
     return x;
   }
 
   Tensor embed_caption() {
-    const auto tokens = sizes.caption_tokens;
-    const auto caption = graph.input("caption", {1, tokens, config.caption_channels});
-    const auto mask = graph.input("caption_mask", {1, tokens, 1});
-    const auto normed = rms_norm(graph, caption, "cap_embedder.0", config.epsilon);
-    Tensor x = linear(graph, normed, "cap_embedder.1", config.channels);
-    graph.output("cap_embedder", x);
-    const auto pad = graph.weight("cap_pad_token", {1, 1, config.channels});
-    x = graph.mul_add(x, mask, graph.mul(graph.affine(mask, -1, 1), pad));
-    for (std::int64_t i = 0; i < config.refiner_blocks; ++i)
-      x = block(x, for_caption, under("context_refiner", i), Modulated::no);
+    const auto tokens = sizes_.text_tokens;
+    const auto caption = graph_.input("caption", {1, tokens, config_.caption_channels});
+    const auto mask = graph_.input("caption_mask", {1, tokens, 1});
+    const auto normed = rms_norm(graph_, caption, "cap_embedder.0", config_.epsilon);
+    Tensor x = linear(graph_, normed, "cap_embedder.1", config_.channels);
+    graph_.output("cap_embedder", x);
+    const auto pad = graph_.weight("cap_pad_token", {1, 1, config_.channels});
+    x = graph_.mul_add(x, mask, graph_.mul(graph_.affine(mask, -1, 1), pad));
+    for (std::int64_t i = 0; i < config_.refiner_blocks; ++i)
+      x = block(x, for_caption_, under("context_refiner", i), Modulated::no);
     return x;
   }
 
-  Tensor layer(Tensor x, std::int64_t index) {
-    return block(x, for_both, under("layers", index), Modulated::yes);
+  Streams embed() override {
+    const auto image = embed_image();
+    return {embed_caption(), image};
   }
 
-  // `x` begins with the image's tokens; what follows them is of no more use.
-  void finish_sample(Tensor x) {
-    x = graph.slice(x, 1, 0, sizes.image_tokens);
+  Tensor single_block(std::int64_t index, Tensor both) override {
+    return block(both, for_both_, under("layers", index), Modulated::yes);
+  }
+
+  void finish_sample(Tensor x) override {
+    if (sizes_.image_tokens > image_tokens_) x = graph_.slice(x, 1, 0, image_tokens_);
     const auto name = std::format("all_final_layer.{}", kPatch);
     const auto scale =
-        linear(graph, silu(graph, time), under(name, "adaLN_modulation.1"), config.channels);
-    const auto normed = adaptive_norm(graph, x, per_item(graph, scale), kNone, kFinalEpsilon);
-    const auto out = linear(graph, normed, under(name, "linear"), 4 * config.in_channels);
-    graph.output("sample", out);
+        linear(graph_, silu(graph_, time_), under(name, "adaLN_modulation.1"), config_.channels);
+    const auto normed = adaptive_norm(graph_, x, per_item(graph_, scale), kNone, kFinalEpsilon);
+    const auto out = linear(graph_, normed, under(name, "linear"), 4 * config_.in_channels);
+    graph_.output("sample", out);
   }
+
+  const ZImageConfig& config_;
+  const std::int64_t image_tokens_;  // without padding
+  Tensor time_{};                    // [1, time channels]
+  Rope for_image_{}, for_caption_{}, for_both_{};
 };
 
 }  // namespace
@@ -179,33 +180,7 @@ base::Result<ZImageConfig> z_image_config(const weights::Config& config) {
 void build_z_image(Graph& graph, const ZImageConfig& config, const ZImageSizes& sizes, Part part) {
   if (!sizes_fit(graph, {.text_tokens = sizes.caption_tokens, .image_tokens = sizes.image_tokens}))
     return;
-  Builder builder{graph, config, sizes};
-  const auto image_tokens = builder.padded(), c = config.channels;
-  const auto both_tokens = image_tokens + sizes.caption_tokens;
-  builder.prepare();
-  if (part != Part::last) builder.take_rope();
-  Tensor x, embedded;
-  if (part == Part::whole || part == Part::first) {
-    embedded = builder.embed_image();
-    x = builder.layer(graph.concat({embedded, builder.embed_caption()}, 1), 0);
-  }
-  if (part == Part::first) {
-    output_first(graph, graph.slice(x, 1, image_tokens, both_tokens),
-                 graph.slice(x, 1, 0, image_tokens), embedded);
-    return;
-  }
-  if (part == Part::rest)
-    x = graph.concat({graph.input(kCacheImage, {1, image_tokens, c}),
-                      graph.input(kCacheText, {1, sizes.caption_tokens, c})},
-                     1);
-  if (part == Part::last)
-    x = graph.input(kCacheRest, {1, image_tokens, c});
-  else
-    for (std::int64_t i = 1; i < config.blocks; ++i) x = builder.layer(x, i);
-  if (part == Part::rest)
-    graph.output(kCacheRest, graph.slice(x, 1, 0, image_tokens));
-  else
-    builder.finish_sample(x);
+  ZImage(graph, config, sizes).build(part);
 }
 
 ZImageRope z_image_rope(const ZImageConfig& config, std::int64_t caption_tokens, std::int64_t rows,
