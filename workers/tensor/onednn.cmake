@@ -24,7 +24,8 @@ endforeach()
 ingle_worker_room(tensor_onednn
   SOURCES onednn.cpp onednn_plan.cpp onednn_place.cpp onednn_view.cpp onednn_memory.cpp
           onednn_kernels.cpp onednn_rows.cpp onednn_places.cpp onednn_weights.cpp onednn_packing.cpp
-          onednn_products.cpp onednn_attention.cpp onednn_blocked_attention.cpp ${tensor_kernel_objects}
+          onednn_product.cpp onednn_products.cpp onednn_int8.cpp onednn_stored.cpp
+          onednn_attention.cpp onednn_blocked_attention.cpp ${tensor_kernel_objects}
   DEPS tensor OpenMP::OpenMP_CXX DNNL::dnnl)
 ingle_room_test(tensor_onednn SOURCES onednn_test.cpp DEPS tensor_reference)
 

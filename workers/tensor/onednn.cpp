@@ -20,6 +20,7 @@ constexpr int kThreadsMax = 1024;
 // outlive the executor.
 struct Shared {
   OnednnOptions options{};
+  Precision plain{};  // of all that is not int8
   std::shared_ptr<Library> library{};
   Pages arena{}, scratch{};  // of whichever program runs
   OnednnProfile profile{};
@@ -124,13 +125,13 @@ class OnednnModule : public Module {
  public:
   OnednnModule(std::shared_ptr<Shared> shared, const WeightSource& source)
       : shared_(std::move(shared)),
-        weights_(shared_->library, source, shared_->options.precision, shared_->options.threads) {}
+        weights_(shared_->library, source, shared_->plain, shared_->options) {}
 
   base::Result<std::unique_ptr<Program>> compile(const Graph& graph,
                                                  std::span<const std::string> outputs,
                                                  const PackProgress& progress) override {
     omp_set_num_threads(shared_->options.threads);
-    TRY_ASSIGN(Plan plan, make_plan(graph, outputs, shared_->options.precision));
+    TRY_ASSIGN(Plan plan, make_plan(graph, outputs, shared_->plain));
     for (const auto& use : plan.weights)
       if (use.form == WeightForm::plain) weights_.want(use, {});
     auto kernels = make_kernels(plan);
@@ -221,16 +222,13 @@ base::Result<std::unique_ptr<Executor>> make_onednn_executor(OnednnOptions optio
     return base::fail(base::ErrorCode::invalid_argument,
                       std::format("{} threads: choose 1 to {}, or 0 for one for each core",
                                   options.threads, cpu::kThreadsMax));
-  if (options.precision == Precision::int8)
-    return base::fail(
-        base::ErrorCode::unsupported,
-        "the executor on oneDNN has no int8: choose precision=bf16, or executor=ggml");
   if (options.threads == 0) options.threads = omp_get_num_procs();
   return cpu::guarded("to start", [&]() -> base::Result<std::unique_ptr<Executor>> {
     auto shared = std::make_shared<cpu::Shared>();
     shared->options = options;
     shared->library = std::make_shared<cpu::Library>();
-    if (!cpu::has_bf16(*shared->library)) shared->options.precision = Precision::f32;
+    const bool f32 = options.precision == Precision::f32 || !cpu::has_bf16(*shared->library);
+    shared->plain = f32 ? Precision::f32 : Precision::bf16;
     return std::make_unique<cpu::OnednnExecutor>(std::move(shared));
   });
 }

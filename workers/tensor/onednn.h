@@ -16,11 +16,30 @@
 
 namespace ingle::tensor {
 
+// Which linear layers Precision::int8 makes so. All others stay as Precision::bf16 has them: first
+// and last layers, which are narrow; modulations and embeddings of a time, which are one row for
+// each item; and convolutions.
+struct Int8Rule {
+  std::int64_t rows_min = 32, inputs_min = 128, outputs_min = 128;
+};
+
+// How the weights of linear layers are held.
+enum class WeightsHeld : std::uint8_t {
+  packed,  // as products read them
+  // Those that their files have in fewer than 16 bits a number are left there, mapped; each run
+  // unpacks them, some outputs at a time, into a few MiB. They are multiplied as bf16, whatever the
+  // precision.
+  stored,
+};
+
 struct OnednnOptions {
-  // A processor without products of bf16 (before AVX-512) gets f32 instead. int8 is
-  // unsupported.
+  // A processor without products of bf16 (before AVX-512) gets f32 instead; one without fast
+  // products of int8 does without them.
   Precision precision = Precision::bf16;
-  int threads = 0;  // 0: one for each core
+  WeightsHeld weights = WeightsHeld::packed;
+  std::int64_t stored_elements_min = 64 * 1024;  // smaller weights are packed all the same
+  int threads = 0;                               // 0: one for each core
+  Int8Rule int8{};
   // Sums up where time goes, by operation; see onednn_profile().
   bool profile = false;
 };

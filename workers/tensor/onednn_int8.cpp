@@ -25,7 +25,8 @@ float round_row(const float* row, std::int8_t* to, Size n) {
   return scale;
 }
 
-// Layouts have a first axis of 1: with it, and only so, the library multiplies rows as it writes.
+// Layouts begin with two axes of 1: with them, and only so, the library takes operands of one value
+// for each row beside those of one for each output.
 class Int8Linear : public ProductKernel {
  public:
   Int8Linear(const LinearStep& step, std::shared_ptr<Library> library)
@@ -58,9 +59,9 @@ class Int8Linear : public ProductKernel {
       for (const auto& call : calls_) {
         if (run.stop) return stopped();
         const auto& made = primitives_[call.primitive];
-        round_rows(run, call.source, made.source.get_dims()[1], bytes, scales);
-        const Md of_rows({1, made.source.get_dims()[1], 1}, f32, dnnl::memory::format_tag::abc);
-        const Md of_outputs({made.target.get_dims()[2]}, f32, dnnl::memory::format_tag::a);
+        round_rows(run, call.source, made.source.get_dims()[2], bytes, scales);
+        const Md of_rows({1, 1, made.source.get_dims()[2], 1}, f32, kRows);
+        const Md of_outputs({made.target.get_dims()[3]}, f32, dnnl::memory::format_tag::a);
         execute(
             run, call, reinterpret_cast<std::byte*>(bytes), weight_->data, 0,
             {{kRowScales, memory(of_rows, scales)},
@@ -71,29 +72,29 @@ class Int8Linear : public ProductKernel {
   }
 
  private:
+  static constexpr auto kRows = dnnl::memory::format_tag::abcd;
   static constexpr int kRowScales = DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1;
 
   void add_primitive(const LinearStep& step, int in_place, Size m, const WeightUse& use,
                      WeightStore& weights) {
     const Size k = inputs_, n = step.out.shape.last();
-    const auto rows = dnnl::memory::format_tag::abc;
-    const Md source({1, m, k}, s8, rows), target({1, m, n}, data_type(step.out.type), rows);
-    const Md free({1, k, n}, s8, dnnl::memory::format_tag::any);
+    const Md source({1, 1, m, k}, s8, kRows), target({1, 1, m, n}, data_type(step.out.type), kRows);
+    const Md free({1, 1, k, n}, s8, dnnl::memory::format_tag::any);
     std::vector<Md> operands;
     post_ = {};
-    post_.ops.append_binary(dnnl::algorithm::binary_mul, Md({1, m, 1}, f32, rows));
+    post_.ops.append_binary(dnnl::algorithm::binary_mul, Md({1, 1, m, 1}, f32, kRows));
     // After the scales, unlike the library's own bias.
     if (step.bias.there()) {
       post_.ops.append_binary(
           dnnl::algorithm::binary_add,
-          operands.emplace_back(Md({1, 1, n}, data_type(step.bias.type), rows)));
+          operands.emplace_back(Md({1, 1, 1, n}, data_type(step.bias.type), kRows)));
       post_.operands.push_back(
           {.argument = DNNL_ARG_ATTR_MULTIPLE_POST_OP(1) | DNNL_ARG_SRC_1, .view = step.bias});
     }
     append_stages(post_, operands, step.stages, in_place,
-                  {.whole = {1, m, n}, .vector = {1, 1, n}, .tag = rows});
+                  {.whole = {1, 1, m, n}, .vector = {1, 1, 1, n}, .tag = kRows});
     auto attribute = attributes(post_);
-    constexpr int kEachOutput = 1 << 2;
+    constexpr int kEachOutput = 1 << 3;
     attribute.set_scales_mask(DNNL_ARG_WEIGHTS, kEachOutput);
     if (!weight_) weight_ = weights.find_int8(use, version_);
     constexpr bool kAllowEmpty = true;
@@ -189,7 +190,8 @@ base::Status pack_int8(Library& library, const WeightSource& source, const Weigh
       });
   for (auto& status : done) TRY(std::move(status));
   return guarded("packing weights", [&]() -> base::Status {
-    const Md stored({1, inputs, outputs}, s8, Dims{inputs * outputs, 1, inputs});
+    const Md stored({1, 1, inputs, outputs}, s8,
+                    Dims{inputs * outputs, inputs * outputs, 1, inputs});
     dnnl::memory from(stored, library.engine, plain.data());
     dnnl::memory to(weight.layout, library.engine, weight.data);
     dnnl::reorder(from, to).execute(library.stream, from, to);

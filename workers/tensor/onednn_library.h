@@ -4,11 +4,12 @@
 
 #include <map>
 #include <memory>
-#include <optional>
+#include <set>
 #include <string>
 
 #include "oneapi/dnnl/dnnl.hpp"
 #include "oneapi/dnnl/dnnl_ukernel.hpp"
+#include "tensor/onednn.h"
 #include "tensor/onednn_kernels.h"
 #include "tensor/onednn_memory.h"
 #include "tensor/onednn_step.h"
@@ -61,9 +62,14 @@ class Packing;
 // Steps say what they want while they are made; then all of it is packed at once.
 class WeightStore {
  public:
-  WeightStore(std::shared_ptr<Library> library, const WeightSource& source, Precision precision,
-              int threads)
-      : library_(std::move(library)), source_(source), precision_(precision), threads_(threads) {}
+  // `plain`: the precision of what is not int8: f32 or bf16.
+  WeightStore(std::shared_ptr<Library> library, const WeightSource& source, Precision plain,
+              const OnednnOptions& options)
+      : library_(std::move(library)),
+        source_(source),
+        precision_(plain),
+        options_(options),
+        threads_(options.threads) {}
 
   // A weight has further versions where the layout of the first is a slow one for other sizes.
   static constexpr int kVersionsMax = 3;
@@ -72,6 +78,11 @@ class WeightStore {
   // What is there, or a new one in this layout, which is empty before fill(). For
   // WeightForm::plain, `layout` is not looked at.
   const PackedWeight* want(const WeightUse& use, const Md& layout, int version = 0);
+  // The same in int8, which is held beside the other.
+  const PackedWeight* find_int8(const WeightUse& use, int version) const;
+  const PackedWeight* want_int8(const WeightUse& use, const Md& layout, int version);
+  // It stays where its source has it, and counts as it is stored there.
+  void keep_stored(const WeightUse& use);
   // Packs what is wanted and empty. Errors: io_error, model_broken, out_of_memory, internal, and
   // the source's own; then what is still empty is forgotten.
   base::Status fill(const PackProgress& progress);
@@ -79,6 +90,7 @@ class WeightStore {
   void forget();
 
   const WeightSource& source() const { return source_; }
+  const OnednnOptions& options() const { return options_; }
   Type packed_type() const { return precision_ == Precision::f32 ? Type::f32 : Type::bf16; }
   std::int64_t bytes() const { return bytes_; }
 
@@ -87,6 +99,7 @@ class WeightStore {
     std::string key;
     WeightUse use;
     PackedWeight* weight;
+    bool int8 = false;
 
     std::int64_t bytes() const;
   };
@@ -94,6 +107,7 @@ class WeightStore {
   struct Progress;
 
   Type type_of(const WeightUse& use) const;
+  void read_stored(Progress& progress);
   std::optional<Packing> packing_of(const Wanted& wanted) const;
   base::Status fill_batch(std::span<const Wanted> batch, Progress& progress);
   static void cut(const Packing& packing, std::byte* to, std::vector<Piece>& pieces);
@@ -103,9 +117,12 @@ class WeightStore {
   const std::shared_ptr<Library> library_;
   const WeightSource& source_;
   const Precision precision_;
+  const OnednnOptions options_;
   const int threads_;
   std::map<std::string, PackedWeight> weights_{};
   std::vector<Wanted> wanted_{};
+  std::set<std::string> stored_{};                 // keys
+  std::vector<WeightUse> unread_{};                // of them
   std::vector<std::unique_ptr<Pages>> batches_{};  // what the weights lie in
   std::int64_t bytes_ = 0;
 };

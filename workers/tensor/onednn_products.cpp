@@ -1,233 +1,56 @@
-// Products and convolutions: primitives of oneDNN that do what follows (bias, activation, residual)
-// as they write. A step is cut into calls, one for each item where an item is large enough to fill
-// the machine, so that an item's digits do not depend on the others beside it, and into pieces
-// short enough that a stop is seen soon.
+// Products and convolutions in bf16 or f32, by oneDNN.
 #include <algorithm>
 #include <format>
-#include <string_view>
-#include <unordered_map>
 #include <utility>
 
-#include "tensor/onednn_library.h"
+#include "tensor/onednn_int8.h"
+#include "tensor/onednn_product.h"
+#include "tensor/onednn_stored.h"
 
 namespace ingle::tensor::cpu {
 namespace {
 
 using Size = std::int64_t;
 
-constexpr Size kItemRowsMin = 256;           // items of fewer rows go together
-constexpr double kCallOperationsMax = 6e10;  // a call of more is cut: a fraction of a second
-
-// How stages map to what the library does after a product.
-struct PostOperand {
-  int argument = 0;
-  View view{};         // repeated to the step's shape
-  bool whole = false;  // one value for each result; else one for each channel (and item)
-};
-
-struct PostOps {
-  dnnl::post_ops ops{};
-  std::vector<PostOperand> operands{};
-};
-
-void append_unary(dnnl::post_ops& ops, Unary function) {
-  using enum dnnl::algorithm;
-  switch (function) {
-    case Unary::silu:
-      return ops.append_eltwise(eltwise_swish, 1.0f, 0.0f);
-    case Unary::gelu_tanh:
-      return ops.append_eltwise(eltwise_gelu_tanh, 0.0f, 0.0f);
-    case Unary::gelu_erf:
-      return ops.append_eltwise(eltwise_gelu_erf, 0.0f, 0.0f);
-    case Unary::gelu_quick:
-      return ops.append_eltwise(eltwise_swish, 1.702f, 0.0f);
-    case Unary::tanh:
-      return ops.append_eltwise(eltwise_tanh, 0.0f, 0.0f);
-    case Unary::sigmoid:
-      return ops.append_eltwise(eltwise_logistic, 0.0f, 0.0f);
-  }
-}
-
-bool is_whole(const View& view) { return is_dense(view); }
-
-// `whole` and `vector` give the layouts of operands with the primitive's own axes.
-template <class Whole, class Vector>
-PostOps make_post_ops(const std::vector<Stage>& stages, int in_place, Whole&& whole,
-                      Vector&& vector) {
-  PostOps out;
-  const auto binary = [&](dnnl::algorithm algorithm, const View& view) {
-    const int index = out.ops.len();
-    out.ops.append_binary(algorithm, is_whole(view) ? whole(view.type) : vector(view.type));
-    out.operands.push_back({.argument = DNNL_ARG_ATTR_MULTIPLE_POST_OP(index) | DNNL_ARG_SRC_1,
-                            .view = view,
-                            .whole = is_whole(view)});
-  };
-  for (std::size_t i = 0; i < stages.size(); ++i) {
-    const auto& stage = stages[i];
-    const bool sum = static_cast<int>(i) == in_place;
-    const auto add = [&](const View& view) {
-      if (sum)
-        out.ops.append_sum(1.0f);
-      else
-        binary(dnnl::algorithm::binary_add, view);
-    };
-    switch (stage.kind) {
-      case Stage::Kind::add:
-        add(stage.b);
-        break;
-      case Stage::Kind::mul:
-        binary(dnnl::algorithm::binary_mul, stage.b);
-        break;
-      case Stage::Kind::mul_add:
-        binary(dnnl::algorithm::binary_mul, stage.b);
-        add(stage.c);
-        break;
-      case Stage::Kind::affine:
-        out.ops.append_eltwise(dnnl::algorithm::eltwise_linear, stage.x, stage.y);
-        break;
-      case Stage::Kind::unary:
-        append_unary(out.ops, stage.unary);
-        break;
-      default:
-        std::unreachable();
-    }
-  }
-  return out;
-}
-
-// An operand of one value for each channel that differs between items.
-bool differs_by_item(const std::vector<Stage>& stages, Size items) {
-  const auto differs = [&](const View& view) {
-    return view.there() && !is_whole(view) && view.strides[0] != 0 && view.shape.rank() > 1;
-  };
-  return items > 1 && std::ranges::any_of(stages, [&](const Stage& stage) {
-           return differs(stage.b) || differs(stage.c);
-         });
-}
-
-// One call of a primitive: from where to where, in elements.
-struct Call {
-  std::size_t primitive = 0;
-  Size source = 0, target = 0, item = 0;
-};
-
-class ProductKernel : public StepKernel {
+class PlainProduct : public ProductKernel {
  public:
-  std::int64_t scratch_bytes() const override { return scratch_; }
-  // Before prepare().
-  void use_version(int version) { version_ = version; }
-  bool is_slow() const { return slow_; }
-
   base::Status run(const Run& run) override {
     return guarded("a product", [&]() -> base::Status {
       for (const auto& call : calls_) {
         if (run.stop) return stopped();
-        execute(run, call);
+        execute(run, call, run.bytes_at(a_, call.source),
+                weight_ ? weight_->data : run.bytes_at(b_));
       }
       return {};
     });
   }
 
  protected:
-  ProductKernel(std::shared_ptr<Library> library, View a, View b, View bias, View out)
-      : library_(std::move(library)), a_(a), b_(b), bias_(bias), out_(out) {}
-
-  dnnl::memory memory(const Md& layout, void* data) const {
-    return dnnl::memory(layout, library_->engine, data);
-  }
-
-  void execute(const Run& run, const Call& call) const {
-    const auto& p = primitives_[call.primitive];
-    std::byte* const weights = weight_ ? weight_->data : run.bytes_at(b_);
-    std::unordered_map<int, dnnl::memory> arguments;
-    arguments.emplace(DNNL_ARG_SRC, memory(p.source, run.bytes_at(a_, call.source)));
-    arguments.emplace(DNNL_ARG_WEIGHTS, memory(p.weights, weights));
-    arguments.emplace(DNNL_ARG_DST, memory(p.target, run.bytes_at(out_, call.target)));
-    arguments.emplace(DNNL_ARG_SCRATCHPAD, memory(p.scratchpad, run.scratch));
-    if (bias_.there()) arguments.emplace(DNNL_ARG_BIAS, memory(p.bias, run.bytes_at(bias_)));
-    for (std::size_t i = 0; i < post_.operands.size(); ++i) {
-      const auto& operand = post_.operands[i];
-      const Size at = operand.whole                   ? call.target
-                      : operand.view.shape.rank() > 1 ? call.item * operand.view.strides[0]
-                                                      : 0;
-      arguments.emplace(operand.argument, memory(p.operands[i], run.bytes_at(operand.view, at)));
-    }
-    p.primitive.execute(library_->stream, arguments);
-    library_->stream.wait();
-  }
-
-  struct Made {
-    dnnl::primitive primitive;
-    Md source, weights, bias, target, scratchpad;
-    std::vector<Md> operands;
-  };
-
-  const std::shared_ptr<Library> library_;
-  const View a_, b_, bias_, out_;
-  const PackedWeight* weight_ = nullptr;
-  int version_ = 0;    // of the packed weight: see WeightStore
-  bool slow_ = false;  // oneDNN has nothing fast for these sizes and the layout of that version
-  PostOps post_{};
-  std::vector<Made> primitives_{};
-  std::vector<Call> calls_{};
-  Size scratch_ = 0;
+  using ProductKernel::ProductKernel;
 };
 
-// oneDNN's own last resort, hundreds of times slower than the rest.
-template <class Description>
-bool is_reference(const Description& made) {
-  return std::string_view(made.impl_info_str()).contains("ref");
-}
-
-dnnl::primitive_attr attributes(const PostOps& post) {
-  dnnl::primitive_attr out;
-  out.set_scratchpad_mode(dnnl::scratchpad_mode::user);
-  out.set_post_ops(post.ops);
-  return out;
-}
-
-Md any_layout(const Dims& dims, Type type) {
-  return Md(dims, data_type(type), dnnl::memory::format_tag::any);
-}
-
-class LinearKernel : public ProductKernel {
+class LinearKernel : public PlainProduct {
  public:
   LinearKernel(const LinearStep& step, std::shared_ptr<Library> library)
-      : ProductKernel(std::move(library), step.a, step.b, step.bias, step.out) {}
+      : PlainProduct(std::move(library), step.a, step.b, step.bias, step.out) {}
 
   base::Status prepare(const LinearStep& step, int in_place, const WeightUse* use,
                        WeightStore& weights) {
-    const Shape& shape = step.a.shape;
-    const std::size_t rank = shape.rank();
-    const Size k = shape.last(), n = step.out.shape.last();
-    const Size item_rows = rank > 2 ? shape.rows() / shape[0] : 1;
-    const bool apart = (rank > 2 && item_rows >= kItemRowsMin && shape[0] > 1) ||
-                       differs_by_item(step.stages, rank > 1 ? shape[0] : 1);
-    const Size items = apart ? shape[0] : 1, rows = shape.rows() / items;
-    const Size stride = rows == 1 ? k : *joint_stride(step.a, apart ? 1 : 0, rank - 1);
-    const auto pieces = static_cast<Size>(2.0 * static_cast<double>(rows) * static_cast<double>(k) *
-                                          static_cast<double>(n) / kCallOperationsMax) +
-                        1;
-    const Size piece = std::min(rows, (rows / pieces + 127) / 64 * 64);
-    for (const Size m : {piece, rows % piece})
-      if (m > 0) TRY(add_primitive(step, in_place, use, weights, m, k, n, stride));
-    for (Size item = 0; item < items; ++item)
-      for (Size row = 0; row < rows; row += piece)
-        calls_.push_back({.primitive = row + piece <= rows ? 0uz : 1uz,
-                          .source = (apart ? item * step.a.strides[0] : 0) + row * stride,
-                          .target = (item * rows + row) * n,
-                          .item = item});
+    auto cut = linear_calls(step);
+    for (const Size rows : {cut.piece, cut.rest})
+      if (rows > 0) TRY(add_primitive(step, in_place, use, weights, rows, cut));
+    calls_ = std::move(cut.calls);
     return {};
   }
 
  private:
   base::Status add_primitive(const LinearStep& step, int in_place, const WeightUse* use,
-                             WeightStore& weights, Size m, Size k, Size n, Size stride) {
-    const Md source({m, k}, data_type(step.a.type), Dims{stride, 1});
-    const Md target({m, n}, data_type(step.out.type), dnnl::memory::format_tag::ab);
-    const Md bias = step.bias.there()
-                        ? Md({1, n}, data_type(step.bias.type), dnnl::memory::format_tag::ab)
-                        : Md();
+                             WeightStore& weights, Size m, const LinearCalls& cut) {
+    const Size k = cut.inputs, n = cut.outputs;
+    const auto rows = dnnl::memory::format_tag::ab;
+    const Md source({m, k}, data_type(step.a.type), Dims{cut.stride, 1});
+    const Md target({m, n}, data_type(step.out.type), rows);
+    const Md bias = step.bias.there() ? Md({1, n}, data_type(step.bias.type), rows) : Md();
     Md layout = any_layout({k, n}, weights.packed_type());
     if (use) {
       if (weight_ || (weight_ = weights.find(*use, version_))) layout = weight_->layout;
@@ -235,14 +58,9 @@ class LinearKernel : public ProductKernel {
       layout = Md({k, n}, data_type(step.b.type), dnnl::memory::format_tag::ba);
     }
     std::vector<Md> operands;
-    post_ = make_post_ops(
-        step.stages, in_place,
-        [&](Type type) {
-          return operands.emplace_back(Md({m, n}, data_type(type), dnnl::memory::format_tag::ab));
-        },
-        [&](Type type) {
-          return operands.emplace_back(Md({1, n}, data_type(type), dnnl::memory::format_tag::ab));
-        });
+    post_ = {};
+    append_stages(post_, operands, step.stages, in_place,
+                  {.whole = {m, n}, .vector = {1, n}, .tag = rows});
     const dnnl::matmul::primitive_desc made(library_->engine, source, layout, bias, target,
                                             attributes(post_));
     if (use && weight_ && is_reference(made))
@@ -257,10 +75,10 @@ class LinearKernel : public ProductKernel {
   }
 };
 
-class ConvKernel : public ProductKernel {
+class ConvKernel : public PlainProduct {
  public:
   ConvKernel(const ConvStep& step, std::shared_ptr<Library> library)
-      : ProductKernel(std::move(library), step.a, step.b, step.bias, step.out) {}
+      : PlainProduct(std::move(library), step.a, step.b, step.bias, step.out) {}
 
   base::Status prepare(const ConvStep& step, int in_place, const WeightUse* use,
                        WeightStore& weights) {
@@ -328,15 +146,10 @@ class ConvKernel : public ProductKernel {
       layout = Md(kernel, data_type(step.b.type), dnnl::memory::format_tag::oihw);
     }
     std::vector<Md> operands;
-    post_ = make_post_ops(
-        step.stages, in_place,
-        [&](Type type) {
-          return operands.emplace_back(
-              Md({items, out[3], strip.rows, out[2]}, data_type(type), nhwc));
-        },
-        [&](Type type) {
-          return operands.emplace_back(Md({1, out[3], 1, 1}, data_type(type), nhwc));
-        });
+    post_ = {};
+    append_stages(
+        post_, operands, step.stages, in_place,
+        {.whole = {items, out[3], strip.rows, out[2]}, .vector = {1, out[3], 1, 1}, .tag = nhwc});
     const Dims strides{step.stride, step.stride};
     const Dims before{strip.top, step.padding.left};
     const Dims after{strip.bottom, step.padding.right};
@@ -359,22 +172,6 @@ class ConvKernel : public ProductKernel {
 
   std::vector<Strip> strips_{};  // by number of primitive
 };
-
-template <class Kernel, class Step>
-base::Result<std::unique_ptr<StepKernel>> make(const Step& step, int in_place, const Plan& plan,
-                                               const std::shared_ptr<Library>& library,
-                                               WeightStore& weights, std::string_view what) {
-  return guarded(what, [&]() -> base::Result<std::unique_ptr<StepKernel>> {
-    const WeightUse* use = step.b.there() ? nullptr : &plan.weights[step.weight];
-    for (int version = 0;; ++version) {
-      auto out = std::make_unique<Kernel>(step, library);
-      out->use_version(version);
-      TRY(out->prepare(step, in_place, use, weights));
-      // The layout that other sizes chose may be a bad one for these: then they get their own.
-      if (!out->is_slow() || version + 1 == WeightStore::kVersionsMax) return out;
-    }
-  });
-}
 
 }  // namespace
 
@@ -407,14 +204,25 @@ dnnl::memory::data_type data_type(Type type) {
 base::Result<std::unique_ptr<StepKernel>> make_linear_kernel(
     const LinearStep& step, int in_place, const Plan& plan, const std::shared_ptr<Library>& library,
     WeightStore& weights) {
-  return make<LinearKernel>(step, in_place, plan, library, weights, "a linear layer");
+  const WeightUse* use = step.b.there() ? nullptr : &plan.weights[step.weight];
+  const auto& options = weights.options();
+  if (use && options.weights == WeightsHeld::stored &&
+      allows_panels(step, in_place, options.stored_elements_min) &&
+      small_stored_bytes(weights.source(), *use))
+    return make_panel_linear(step, in_place, *use, library, weights);
+  if (use && options.precision == Precision::int8 && allows_int8(options.int8, step)) {
+    TRY_ASSIGN(auto kernel, make_int8_linear(step, in_place, *use, library, weights));
+    if (kernel) return kernel;
+  }
+  return make_product<LinearKernel>(step, in_place, use, library, weights, "a linear layer");
 }
 
 base::Result<std::unique_ptr<StepKernel>> make_conv_kernel(const ConvStep& step, int in_place,
                                                            const Plan& plan,
                                                            const std::shared_ptr<Library>& library,
                                                            WeightStore& weights) {
-  return make<ConvKernel>(step, in_place, plan, library, weights, "a convolution");
+  const WeightUse* use = step.b.there() ? nullptr : &plan.weights[step.weight];
+  return make_product<ConvKernel>(step, in_place, use, library, weights, "a convolution");
 }
 
 }  // namespace ingle::tensor::cpu

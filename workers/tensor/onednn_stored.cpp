@@ -13,9 +13,8 @@ namespace {
 
 using Size = std::int64_t;
 
-constexpr Size kPanelBytes = 8 << 20;     // of unpacked weights
-constexpr Size kPanelOutputs = 64;        // panels are a multiple of it, or the layer's rest
-constexpr Size kElementsMin = 64 * 1024;  // smaller weights are packed
+constexpr Size kPanelBytes = 8 << 20;  // of unpacked weights
+constexpr Size kPanelOutputs = 64;     // panels are a multiple of it, or the layer's rest
 constexpr Size kAlignment = 64;
 
 Size aligned(Size bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
@@ -168,8 +167,24 @@ std::optional<Size> small_stored_bytes(const WeightSource& source, const WeightU
   return out;
 }
 
-bool allows_panels(const LinearStep& step, int in_place) {
-  if (step.out.shape.last() * step.a.shape.last() < kElementsMin) return false;
+void read_in(const WeightSource& source, const WeightUse& use, int threads) {
+  constexpr Size kPage = 4096, kTaskPages = 1024;
+  for (const auto& name : use.names) {
+    const auto bytes = source.stored(name);
+    if (!bytes) continue;  // an adapter is to be added: the first run reads it
+    const Size pages = (static_cast<Size>(bytes->size()) + kPage - 1) / kPage;
+    parallel_tasks((pages + kTaskPages - 1) / kTaskPages, threads, [] { return 0; },
+                   [&](Size task, int&) {
+                     for (Size page = task * kTaskPages;
+                          page < std::min(pages, (task + 1) * kTaskPages); ++page)
+                       std::ignore =
+                           *static_cast<const volatile std::byte*>(bytes->data() + page * kPage);
+                   });
+  }
+}
+
+bool allows_panels(const LinearStep& step, int in_place, Size elements_min) {
+  if (step.out.shape.last() * step.a.shape.last() < elements_min) return false;
   const auto whole = whole_operands(step);
   if (whole.empty()) return true;
   const auto& stage = step.stages[static_cast<std::size_t>(whole[0])];

@@ -12,8 +12,11 @@ namespace ingle::tensor::cpu {
 // What a weight takes as it is stored; nothing when that is not less than 16 bits for a number.
 std::optional<std::int64_t> small_stored_bytes(const WeightSource& source, const WeightUse& use);
 
+// Brings the pages of its files into memory.
+void read_in(const WeightSource& source, const WeightUse& use, int threads);
+
 // Whether a layer of such a weight can be computed panel by panel, and is large enough to gain.
-bool allows_panels(const LinearStep& step, int in_place);
+bool allows_panels(const LinearStep& step, int in_place, std::int64_t elements_min);
 
 base::Result<std::unique_ptr<StepKernel>> make_panel_linear(const LinearStep& step, int in_place,
                                                             const WeightUse& use,

@@ -313,7 +313,7 @@ Tensor block(Graph& g, RandomWeights& w, Tensor x, std::int64_t size) {
 }
 
 TEST(Onednn, SameBitsWhateverTheBatchAndTheThreads) {
-  for (const auto precision : {Precision::f32, Precision::bf16}) {
+  for (const auto precision : {Precision::f32, Precision::bf16, Precision::int8}) {
     std::vector<std::vector<float>> seen;
     for (const int threads : {2, 2, 1})
       for (const std::int64_t items : {1, 3}) {
@@ -327,7 +327,8 @@ TEST(Onednn, SameBitsWhateverTheBatchAndTheThreads) {
                      Padding::same(1));
         h = g.group_norm(h, 4, w.weight(g, {32}), w.weight(g, {32}), 1e-5f);
         g.output("out", g.slice(h, 0, 0, 1));
-        auto executor = make_onednn_executor({.precision = precision, .threads = threads});
+        auto executor = make_onednn_executor(
+            {.precision = precision, .threads = threads, .int8 = {.inputs_min = 1}});
         seen.push_back(run(**executor, g, w).outputs[0]);
         EXPECT_EQ(seen.back(), seen.front()) << threads << " threads, " << items << " items";
       }
@@ -386,6 +387,120 @@ TEST(Onednn, MemoryIsWhatIsAliveAndWeightsAreHeldOnce) {
   EXPECT_EQ(told, 0u);
   EXPECT_EQ((*module)->memory().weights_bytes, held);
   EXPECT_EQ((*first)->memory().activations_bytes, static_cast<std::uint64_t>(plan->arena_bytes));
+}
+
+// Weights that a file has in a byte each; it counts what is read of them.
+class ByteWeights : public RandomWeights {
+ public:
+  std::optional<WeightInfo> find(std::string_view name) const override {
+    auto out = RandomWeights::find(name);
+    if (out && out->shape.rank() == 2) out->type = kF8E4M3;
+    return out;
+  }
+  base::Status read(std::string_view name, std::int64_t begin, std::int64_t end,
+                    std::span<float> out) const override {
+    rows_read += end - begin;
+    if (fails) return base::fail(base::ErrorCode::io_error, "the file has gone");
+    return RandomWeights::read(name, begin, end, out);
+  }
+  std::optional<std::span<const std::byte>> stored(std::string_view name) const override {
+    return find(name)->type == kF32 ? RandomWeights::stored(name) : std::nullopt;
+  }
+
+  mutable std::atomic<std::int64_t> rows_read = 0;
+  std::atomic<bool> fails = false;
+};
+
+TEST(Onednn, StoredWeightsAreReadByEachRunAndNotHeld) {
+  constexpr std::int64_t kWidth = 1030, kOutputs = 9000;  // three panels, the last one narrow
+  ByteWeights w;
+  Graph g(w);
+  const auto x = g.input("x", {1, 4, kWidth}), y = g.input("y", {1, 4, kOutputs});
+  const auto weight = w.weight(g, {kOutputs, kWidth}), bias = w.weight(g, {kOutputs});
+  g.output("active", g.unary(g.linear(x, weight, bias), Unary::gelu_tanh));
+  g.output("added", g.add(y, g.linear(x, weight)));
+  g.output("gated", g.mul_add(g.linear(x, weight, bias), bias, g.unary(y, Unary::silu)));
+  const auto expected = run(*make_reference_executor(), g, w);
+  for (const auto precision : {Precision::f32, Precision::int8}) {
+    auto executor = make_onednn_executor(
+        {.precision = precision, .weights = WeightsHeld::stored, .threads = 2});
+    const auto found = run(**executor, g, w);
+    for (std::size_t i = 0; i < found.outputs.size(); ++i)
+      EXPECT_LE(difference(found.outputs[i], expected.outputs[i]),
+                precision == Precision::f32 ? 5e-6f : 2e-2f)
+          << i;
+  }
+  auto executor = make_onednn_executor({.weights = WeightsHeld::stored, .threads = 2});
+  const auto module = (*executor)->open(w);
+  const std::string wanted[]{"active"};
+  w.rows_read = 0;
+  const auto program = (*module)->compile(g, wanted);
+  ASSERT_TRUE(program) << program.error().text();
+  EXPECT_EQ(w.rows_read, 0);
+  // A byte for each number, and the bias, which begins at a place of its own.
+  EXPECT_NEAR(static_cast<double>((*module)->memory().weights_bytes),
+              kOutputs * kWidth + 4 * kOutputs, 64);
+  EXPECT_LT((*program)->memory().scratch_bytes, 16u << 20);
+  const std::vector<float> values(4 * kWidth, 1);
+  const Feed feeds[]{{"x", std::span<const float>(values)}};
+  const std::atomic<bool> stop = false;
+  for (int again = 1; again <= 2; ++again) {
+    EXPECT_TRUE((*program)->run(feeds, {}, stop));
+    EXPECT_EQ(w.rows_read, again * kOutputs);
+  }
+  w.fails = true;
+  const auto failed = (*program)->run(feeds, {}, stop);
+  ASSERT_FALSE(failed);
+  EXPECT_EQ(failed.error().code, base::ErrorCode::io_error);
+}
+
+TEST(Onednn, Int8TakesAByteForEachWeightThatItsRuleAllows) {
+  RandomWeights w;
+  Graph g(w);
+  const auto x = g.input("x", {1, 64, 256});
+  const auto narrow = g.linear(x, w.weight(g, {64, 256}));
+  const auto wide = g.linear(x, w.weight(g, {512, 256}), w.weight(g, {512}));
+  const auto one = g.linear(g.input("time", {1, 256}), w.weight(g, {512, 256}));
+  g.output("narrow", narrow);
+  g.output("wide", g.mul_add(wide, one, one));
+  const auto expected = run(*make_reference_executor(), g, w);
+  std::map<Precision, std::uint64_t> bytes;
+  for (const auto precision : {Precision::bf16, Precision::int8}) {
+    auto executor = make_onednn_executor({.precision = precision, .threads = 2});
+    const auto found = run(**executor, g, w);
+    EXPECT_LE(difference(found.outputs[0], expected.outputs[0]), 1e-2f);
+    EXPECT_LE(difference(found.outputs[1], expected.outputs[1]), 2e-2f);
+    const auto module = (*executor)->open(w);
+    const std::string wanted[]{"narrow", "wide"};
+    ASSERT_TRUE((*module)->compile(g, wanted));
+    bytes[precision] = (*module)->memory().weights_bytes;
+  }
+  // The wide one is half as large, but for its scales and sums.
+  EXPECT_NEAR(static_cast<double>(bytes[Precision::bf16] - bytes[Precision::int8]), 512 * 256,
+              512 * 16);
+}
+
+TEST(Onednn, Int8KeepsNumbersThatAreNone) {
+  RandomWeights w;
+  Graph g(w);
+  g.output("out", g.linear(g.input("x", {1, 64, 256}), w.weight(g, {256, 256})));
+  auto executor = make_onednn_executor({.precision = Precision::int8, .threads = 2});
+  const auto module = (*executor)->open(w);
+  const std::string wanted[]{"out"};
+  const auto program = (*module)->compile(g, wanted);
+  ASSERT_TRUE(program);
+  std::vector<float> x(64 * 256, 1), out(64 * 256);
+  x[5] = NAN;
+  x[256 + 5] = INFINITY;
+  std::fill_n(x.begin() + 512, 256, 0.0f);
+  const Feed feeds[]{{"x", std::span<const float>(x)}};
+  const Fetch fetches[]{{"out", out}};
+  const std::atomic<bool> stop = false;
+  ASSERT_TRUE((*program)->run(feeds, fetches, stop));
+  EXPECT_FALSE(std::isfinite(out[0]));
+  EXPECT_FALSE(std::isfinite(out[256]));
+  EXPECT_EQ(out[512], 0);
+  EXPECT_TRUE(std::isfinite(out[768]));
 }
 
 // A random walk over operations on tokens [2, t, c]. Norms have a large epsilon, or they would

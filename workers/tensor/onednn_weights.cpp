@@ -3,9 +3,11 @@
 #include <format>
 #include <ranges>
 
+#include "tensor/onednn_int8.h"
 #include "tensor/onednn_kernels.h"
 #include "tensor/onednn_library.h"
 #include "tensor/onednn_packing.h"
+#include "tensor/onednn_stored.h"
 
 namespace ingle::tensor::cpu {
 namespace {
@@ -17,6 +19,8 @@ constexpr Size kPieceBytes = 4 << 20;    // what a thread takes at once
 constexpr Size kPlaceBytes = 64;         // alignment of a weight
 
 Size rounded(Size bytes) { return (bytes + kPlaceBytes - 1) / kPlaceBytes * kPlaceBytes; }
+
+constexpr std::string_view kInt8 = " in int8";
 
 std::string key_of(const WeightUse& use, int version) {
   return version == 0 ? use.key() : std::format("{} version {}", use.key(), version);
@@ -67,23 +71,58 @@ const PackedWeight* WeightStore::want(const WeightUse& use, const Md& layout, in
   return &at->second;
 }
 
+const PackedWeight* WeightStore::find_int8(const WeightUse& use, int version) const {
+  const auto found = weights_.find(key_of(use, version).append(kInt8));
+  return found == weights_.end() ? nullptr : &found->second;
+}
+
+const PackedWeight* WeightStore::want_int8(const WeightUse& use, const Md& layout, int version) {
+  const auto [at, is_new] = weights_.try_emplace(key_of(use, version).append(kInt8));
+  if (!is_new) return &at->second;
+  at->second.layout = layout;
+  wanted_.push_back({at->first, use, &at->second, true});
+  return &at->second;
+}
+
+void WeightStore::keep_stored(const WeightUse& use) {
+  if (stored_.insert(use.key()).second) unread_.push_back(use);
+}
+
 void WeightStore::forget() {
   for (const auto& wanted : wanted_) weights_.erase(wanted.key);
+  for (const auto& use : unread_) stored_.erase(use.key());
   wanted_.clear();
+  unread_.clear();
 }
 
 // What it takes, padding and all.
 Size WeightStore::Wanted::bytes() const {
-  return rounded(static_cast<Size>(weight->layout.get_size()));
+  return rounded(int8 ? int8_bytes(weight->layout, use.shape[0])
+                      : static_cast<Size>(weight->layout.get_size()));
+}
+
+// Brings the pages of stored weights in, so that no run waits for the files.
+void WeightStore::read_stored(Progress& progress) {
+  for (const auto& use : unread_) {
+    read_in(source_, use, threads_);
+    const Size bytes = *small_stored_bytes(source_, use);
+    bytes_ += bytes;
+    progress.add(bytes);
+  }
+  unread_.clear();
 }
 
 base::Status WeightStore::fill(const PackProgress& progress) {
   const auto own_bytes = [&](const Wanted& w) {
-    return w.use.shape.elements() * type_bytes(type_of(w.use));
+    return w.use.shape.elements() * (w.int8 ? 1 : type_bytes(type_of(w.use)));
   };
+  const auto stored_bytes = [&](const WeightUse& use) { return *small_stored_bytes(source_, use); };
   Progress all{.told = progress,
                .total = std::ranges::fold_left(wanted_ | std::views::transform(own_bytes), Size{0},
-                                               std::plus())};
+                                               std::plus()) +
+                        std::ranges::fold_left(unread_ | std::views::transform(stored_bytes),
+                                               Size{0}, std::plus())};
+  read_stored(all);
   while (!wanted_.empty()) {
     std::size_t count = 0;
     for (Size bytes = 0; count < wanted_.size() && bytes < kBatchBytes; ++count)
@@ -100,6 +139,7 @@ base::Status WeightStore::fill(const PackProgress& progress) {
 
 // Nothing where only the library can write the layout.
 std::optional<Packing> WeightStore::packing_of(const Wanted& wanted) const {
+  if (wanted.int8) return std::nullopt;
   return Packing::create(source_, wanted.use, type_of(wanted.use), wanted.weight->layout);
 }
 
@@ -120,8 +160,14 @@ base::Status WeightStore::fill_batch(std::span<const Wanted> batch, Progress& pr
       cut(packings.emplace_back(*packing), wanted.weight->data, pieces);
   }
   TRY(pack(pieces, progress));
-  for (const auto& wanted : batch)
-    if (!packing_of(wanted)) TRY(reorder(wanted.use, *wanted.weight, progress));
+  for (const auto& wanted : batch) {
+    if (wanted.int8) {
+      TRY(pack_int8(*library_, source_, wanted.use, threads_, *wanted.weight));
+      progress.add(wanted.use.shape.elements());
+    } else if (!packing_of(wanted)) {
+      TRY(reorder(wanted.use, *wanted.weight, progress));
+    }
+  }
   bytes_ += pages->bytes();
   batches_.push_back(std::move(pages));
   return {};

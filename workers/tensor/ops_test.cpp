@@ -19,8 +19,30 @@ namespace {
 
 using Outputs = std::vector<std::vector<float>>;
 
-base::Result<Outputs> evaluate(Executor& executor, const CaseMaker& maker) {
-  TRY_ASSIGN(const auto module, executor.open(maker.weights));
+// The same numbers as if a file had them in a byte each, so that an executor may leave them there.
+class ByteWeights : public WeightSource {
+ public:
+  explicit ByteWeights(const WeightSource& source) : source_(source) {}
+  std::optional<WeightInfo> find(std::string_view name) const override {
+    auto out = source_.find(name);
+    if (out && out->shape.rank() == 2) out->type = kF8E4M3;
+    return out;
+  }
+  base::Status read(std::string_view name, std::int64_t begin, std::int64_t end,
+                    std::span<float> out) const override {
+    return source_.read(name, begin, end, out);
+  }
+  std::optional<std::span<const std::byte>> stored(std::string_view name) const override {
+    return find(name)->type == kF32 ? source_.stored(name) : std::nullopt;
+  }
+
+ private:
+  const WeightSource& source_;
+};
+
+base::Result<Outputs> evaluate(Executor& executor, const CaseMaker& maker,
+                               const WeightSource& weights) {
+  TRY_ASSIGN(const auto module, executor.open(weights));
   std::vector<std::string> names;
   for (const auto& output : maker.graph.outputs()) names.push_back(output.name);
   TRY_ASSIGN(const auto program, module->compile(maker.graph, names));
@@ -78,6 +100,7 @@ void compare(const Outputs& wanted, const Outputs& found, Bounds bounds) {
 struct Subject {
   base::Result<std::unique_ptr<Executor>> executor{};
   Bounds operations{}, chains{};
+  bool byte_weights = false;
 };
 
 class Suite : public testing::TestWithParam<OpsCase> {
@@ -87,8 +110,10 @@ class Suite : public testing::TestWithParam<OpsCase> {
     CaseMaker maker(seed_of(GetParam().name));
     GetParam().make(maker);
     ASSERT_TRUE(maker.graph.status()) << maker.graph.status().error().text();
-    const auto wanted = evaluate(*make_reference_executor(), maker);
-    const auto found = evaluate(**subject.executor, maker);
+    const ByteWeights bytes(maker.weights);
+    const auto wanted = evaluate(*make_reference_executor(), maker, maker.weights);
+    const auto found = subject.byte_weights ? evaluate(**subject.executor, maker, bytes)
+                                            : evaluate(**subject.executor, maker, maker.weights);
     ASSERT_TRUE(wanted) << wanted.error().text();
     ASSERT_TRUE(found) << found.error().text();
     compare(*wanted, *found,
@@ -137,6 +162,30 @@ struct OnednnF32 {
 struct OnednnBf16 {
   static Subject make() { return {on_onednn(Precision::bf16), {2e-2f, 5e-3f}, {1.2e-1f, 1e-2f}}; }
 };
+// Every linear layer in int8, also those that the rule leaves out.
+struct OnednnInt8 {
+  static Subject make() {
+    return {make_onednn_executor({.precision = Precision::int8,
+                                  .threads = 2,
+                                  .int8 = {.rows_min = 1, .inputs_min = 1, .outputs_min = 1}}),
+            {3e-2f, 8e-3f},
+            {1.5e-1f, 3e-2f}};
+  }
+};
+base::Result<std::unique_ptr<Executor>> on_stored(Precision precision) {
+  return make_onednn_executor({.precision = precision,
+                               .weights = WeightsHeld::stored,
+                               .stored_elements_min = 1,
+                               .threads = 2});
+}
+struct OnednnStoredF32 {
+  static Subject make() { return {on_stored(Precision::f32), kRounding, kRounding, true}; }
+};
+struct OnednnStoredBf16 {
+  static Subject make() {
+    return {on_stored(Precision::bf16), {2e-2f, 5e-3f}, {1.2e-1f, 1e-2f}, true};
+  }
+};
 struct VulkanF32 {
   static Subject make() { return {on_vulkan(GgmlWeights::f32), kRounding, kRounding}; }
 };
@@ -163,6 +212,9 @@ const auto kChains = testing::ValuesIn(chain_cases(24));
 
 INGLE_OPS_SUITE(OnednnF32);
 INGLE_OPS_SUITE(OnednnBf16);
+INGLE_OPS_SUITE(OnednnInt8);
+INGLE_OPS_SUITE(OnednnStoredF32);
+INGLE_OPS_SUITE(OnednnStoredBf16);
 INGLE_OPS_SUITE(GgmlF32);
 INGLE_OPS_SUITE(GgmlF16);
 INGLE_OPS_SUITE(GgmlBf16);
