@@ -6,6 +6,7 @@
 
 #include "models/blocks.h"
 #include "models/config_reader.h"
+#include "text/text_inputs.h"
 
 namespace ingle::text {
 namespace {
@@ -32,20 +33,14 @@ Unary activation(const std::string& name) {
 Tensor layer(Graph& graph, const ClipTextConfig& config, Tensor a, const std::string& name) {
   const auto width = config.width;
   const auto attention = under(name, "self_attn");
-  const std::string projections[] = {under(attention, "q_proj"), under(attention, "k_proj"),
-                                     under(attention, "v_proj")};
-  const std::int64_t widths[] = {width, width, width};
+  const auto head_size = width / config.heads;
   const auto normed = models::layer_norm(graph, a, under(name, "layer_norm1"), config.epsilon);
-  const auto joined = models::linear_joined(graph, normed, projections, widths);
-  const auto part = [&](std::int64_t i) {
-    return models::split_heads(graph, graph.slice(joined, 2, i * width, (i + 1) * width),
-                               config.heads);
-  };
-  const auto scale = 1 / std::sqrt(static_cast<float>(width / config.heads));
-  auto mixed = graph.attention(part(0), part(1), part(2), scale, tensor::kNone, true);
-  mixed =
-      models::linear(graph, models::join_heads(graph, mixed), under(attention, "out_proj"), width);
-  a = graph.add(a, mixed);
+  const auto [q, k, v] = models::projected_heads(
+      graph, normed, attention, {"q_proj", "k_proj", "v_proj"}, {width, width, width}, head_size);
+  const auto scale = 1 / std::sqrt(static_cast<float>(head_size));
+  const auto mixed = graph.attention(q, k, v, scale, tensor::kNone, true);
+  a = graph.add(a, models::linear(graph, models::join_heads(graph, mixed),
+                                  under(attention, "out_proj"), width));
   auto inner = models::layer_norm(graph, a, under(name, "layer_norm2"), config.epsilon);
   inner = models::linear(graph, inner, under(name, "mlp.fc1"), config.inner);
   inner =
@@ -54,20 +49,6 @@ Tensor layer(Graph& graph, const ClipTextConfig& config, Tensor a, const std::st
 }
 
 }  // namespace
-
-base::Status check_ids(std::span<const std::int32_t> ids, std::int64_t count,
-                       std::int64_t vocabulary) {
-  if (static_cast<std::int64_t>(ids.size()) != count)
-    return base::fail(ErrorCode::invalid_argument,
-                      std::format("{} ids were given, {} are needed", ids.size(), count));
-  for (const auto id : ids)
-    if (id < 0 || id >= vocabulary)
-      return base::fail(ErrorCode::invalid_argument,
-                        std::format("the id {} is not among the {} that the text encoder knows: "
-                                    "the tokenizer is another model's",
-                                    id, vocabulary));
-  return {};
-}
 
 base::Result<ClipTextConfig> clip_text_config(const weights::Config& config) {
   models::ConfigReader reader(config);
@@ -93,12 +74,7 @@ base::Result<ClipTextConfig> clip_text_config(const weights::Config& config) {
 }
 
 void build_clip_text(Graph& graph, const ClipTextConfig& config, const ClipTextSizes& sizes) {
-  if (sizes.items < 1 || sizes.items > kItemsMax || sizes.tokens < 1 ||
-      sizes.tokens > config.positions)
-    return graph.fail(
-        {.code = ErrorCode::invalid_argument,
-         .message = std::format("{} texts of {} tokens: the text encoder takes up to {} of {}",
-                                sizes.items, sizes.tokens, kItemsMax, config.positions)});
+  if (!texts_fit(graph, sizes.items, sizes.tokens, {kItemsMax, config.positions})) return;
   const auto root = prefix(graph);
   const auto ids = graph.input_ids("input_ids", {sizes.items, sizes.tokens});
   const auto table =

@@ -92,8 +92,4 @@ class ClipTextEncoder {
   Programs<Key> programs_;
 };
 
-// Errors: invalid_argument when an id is not in [0, vocabulary) or their count is not as stated.
-base::Status check_ids(std::span<const std::int32_t> ids, std::int64_t count,
-                       std::int64_t vocabulary);
-
 }  // namespace ingle::text

@@ -7,8 +7,7 @@
 
 #include "models/blocks.h"
 #include "models/config_reader.h"
-#include "text/clip_text.h"
-#include "text/t5_text.h"
+#include "text/text_inputs.h"
 
 namespace ingle::text {
 namespace {
@@ -29,31 +28,18 @@ Tensor attention(Graph& graph, const Qwen3Config& config, Tensor a, const Positi
                  Tensor mask, const std::string& name) {
   const auto queries = config.heads * config.head_size;
   const auto keys = config.kv_heads * config.head_size;
-  const std::string projections[] = {under(name, "q_proj"), under(name, "k_proj"),
-                                     under(name, "v_proj")};
-  const std::int64_t widths[] = {queries, keys, keys};
-  const auto joined = models::linear_joined(graph, a, projections, widths);
-  const auto part = [&](std::int64_t begin, std::int64_t width) {
-    return models::split_heads(graph, graph.slice(joined, 2, begin, begin + width),
-                               width / config.head_size);
-  };
+  auto [q, k, v] = models::projected_heads(graph, a, name, {"q_proj", "k_proj", "v_proj"},
+                                           {queries, keys, keys}, config.head_size);
   const auto turned = [&](Tensor heads, std::string_view norm) {
     heads = models::rms_norm(graph, heads, under(name, norm), config.epsilon);
     return graph.rope(heads, positions.cos, positions.sin, tensor::RopeStyle::halves);
   };
-  const auto mixed = graph.attention(
-      turned(part(0, queries), "q_norm"), turned(part(queries, keys), "k_norm"),
-      part(queries + keys, keys), 1 / std::sqrt(static_cast<float>(config.head_size)), mask, true);
+  q = turned(q, "q_norm");
+  k = turned(k, "k_norm");
+  const auto scale = 1 / std::sqrt(static_cast<float>(config.head_size));
+  const auto mixed = graph.attention(q, k, v, scale, mask, true);
   return models::linear(graph, models::join_heads(graph, mixed), under(name, "o_proj"),
                         config.width);
-}
-
-Tensor feed_forward(Graph& graph, const Qwen3Config& config, Tensor a, const std::string& name) {
-  const std::string projections[] = {under(name, "gate_proj"), under(name, "up_proj")};
-  const std::int64_t widths[] = {config.inner, config.inner};
-  const auto joined = models::linear_joined(graph, a, projections, widths);
-  return models::linear(graph, graph.gated(joined, tensor::Unary::silu, tensor::Gate::first),
-                        under(name, "down_proj"), config.width);
 }
 
 Positions positions_of(Graph& graph, const Qwen3Config& config, std::int64_t tokens) {
@@ -96,11 +82,7 @@ base::Result<Qwen3Config> qwen3_config(const weights::Config& config) {
 }
 
 void build_qwen3(Graph& graph, const Qwen3Config& config, const Qwen3Sizes& sizes) {
-  if (sizes.items < 1 || sizes.items > kItemsMax || sizes.tokens < 1 || sizes.tokens > kTokensMax)
-    return graph.fail(
-        {.code = ErrorCode::invalid_argument,
-         .message = std::format("{} texts of {} tokens: the text encoder takes up to {} of {}",
-                                sizes.items, sizes.tokens, kItemsMax, kTokensMax)});
+  if (!texts_fit(graph, sizes.items, sizes.tokens, {kItemsMax, kTokensMax})) return;
   const std::string root = graph.has_weight("model.embed_tokens.weight") ? "model." : "";
   const auto ids = graph.input_ids("input_ids", {sizes.items, sizes.tokens});
   const auto mask =
@@ -115,7 +97,9 @@ void build_qwen3(Graph& graph, const Qwen3Config& config, const Qwen3Sizes& size
     a = graph.add(a, attention(graph, config, normed, positions, mask, name + ".self_attn"));
     const auto inner =
         models::rms_norm(graph, a, name + ".post_attention_layernorm", config.epsilon);
-    a = graph.add(a, feed_forward(graph, config, inner, name + ".mlp"));
+    a = graph.add(
+        a, models::gated_forward(graph, inner, name + ".mlp", {"gate_proj", "up_proj", "down_proj"},
+                                 config.inner, tensor::Unary::silu));
     graph.output(std::format("hidden.{}", i + 1), a);
   }
   // Encoders that were cut for picture models may have no end.

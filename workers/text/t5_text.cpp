@@ -4,11 +4,10 @@
 #include <cmath>
 #include <cstdlib>
 #include <format>
-#include <limits>
 
 #include "models/blocks.h"
 #include "models/config_reader.h"
-#include "text/clip_text.h"
+#include "text/text_inputs.h"
 
 namespace ingle::text {
 namespace {
@@ -41,23 +40,10 @@ Tensor position_bias(Graph& graph, const T5Config& config, Tensor buckets,
 Tensor attention(Graph& graph, const T5Config& config, Tensor a, Tensor bias,
                  const std::string& name) {
   const auto inner = config.heads * config.head_size;
-  const std::string projections[] = {under(name, "q"), under(name, "k"), under(name, "v")};
-  const std::int64_t widths[] = {inner, inner, inner};
-  const auto joined = models::linear_joined(graph, a, projections, widths);
-  const auto part = [&](std::int64_t i) {
-    return models::split_heads(graph, graph.slice(joined, 2, i * inner, (i + 1) * inner),
-                               config.heads);
-  };
-  const auto mixed = graph.attention(part(0), part(1), part(2), 1, bias);
+  const auto [q, k, v] = models::projected_heads(graph, a, name, {"q", "k", "v"},
+                                                 {inner, inner, inner}, config.head_size);
+  const auto mixed = graph.attention(q, k, v, 1, bias);
   return models::linear(graph, models::join_heads(graph, mixed), under(name, "o"), config.width);
-}
-
-Tensor feed_forward(Graph& graph, const T5Config& config, Tensor a, const std::string& name) {
-  const std::string projections[] = {under(name, "wi_0"), under(name, "wi_1")};
-  const std::int64_t widths[] = {config.inner, config.inner};
-  const auto joined = models::linear_joined(graph, a, projections, widths);
-  return models::linear(graph, graph.gated(joined, config.activation, tensor::Gate::first),
-                        under(name, "wo"), config.width);
 }
 
 }  // namespace
@@ -107,20 +93,8 @@ std::vector<std::int32_t> t5_buckets(const T5Config& config, std::int64_t tokens
   return out;
 }
 
-std::vector<float> hiding_mask(std::span<const std::int32_t> mask) {
-  std::vector<float> out;
-  out.reserve(mask.size());
-  for (const auto seen : mask)
-    out.push_back(seen != 0 ? 0 : -std::numeric_limits<float>::infinity());
-  return out;
-}
-
 void build_t5(Graph& graph, const T5Config& config, const T5Sizes& sizes) {
-  if (sizes.items < 1 || sizes.items > kItemsMax || sizes.tokens < 1 || sizes.tokens > kTokensMax)
-    return graph.fail(
-        {.code = ErrorCode::invalid_argument,
-         .message = std::format("{} texts of {} tokens: the text encoder takes up to {} of {}",
-                                sizes.items, sizes.tokens, kItemsMax, kTokensMax)});
+  if (!texts_fit(graph, sizes.items, sizes.tokens, {kItemsMax, kTokensMax})) return;
   const std::string root =
       graph.has_weight("encoder.final_layer_norm.weight") || graph.has_weight("shared.weight")
           ? "encoder."
@@ -145,7 +119,9 @@ void build_t5(Graph& graph, const T5Config& config, const T5Sizes& sizes) {
     const auto normed = models::rms_norm(graph, a, name + ".0.layer_norm", config.epsilon);
     a = graph.add(a, attention(graph, config, normed, bias, name + ".0.SelfAttention"));
     const auto inner = models::rms_norm(graph, a, name + ".1.layer_norm", config.epsilon);
-    a = graph.add(a, feed_forward(graph, config, inner, name + ".1.DenseReluDense"));
+    a = graph.add(
+        a, models::gated_forward(graph, inner, name + ".1.DenseReluDense", {"wi_0", "wi_1", "wo"},
+                                 config.inner, config.activation));
     graph.output(std::format("block.{}", i), a);
   }
   graph.output("last_hidden_state",

@@ -50,9 +50,6 @@ void build_t5(tensor::Graph& graph, const T5Config& config, const T5Sizes& sizes
 // right by themselves, near ones each alone, far ones on a logarithmic scale.
 std::vector<std::int32_t> t5_buckets(const T5Config& config, std::int64_t tokens);
 
-// 0 where `mask` is not 0, else -infinity.
-std::vector<float> hiding_mask(std::span<const std::int32_t> mask);
-
 // An encoder on an executor. Confined to one thread; runs block.
 class T5Encoder {
  public:

@@ -6,6 +6,7 @@
 #include "text/clip_text.h"
 #include "text/qwen3_text.h"
 #include "text/t5_text.h"
+#include "text/text_inputs.h"
 
 namespace ingle::text {
 namespace {
