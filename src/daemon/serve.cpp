@@ -29,6 +29,7 @@ int serve(cli::ServeOptions options) {
   const platform::SystemClock clock;
   insight::Startup startup(platform::read_exec_time(), clock.mono_now(), clock);
   signal(SIGPIPE, SIG_IGN);
+  signal(SIGXFSZ, SIG_IGN);  // a limit of file sizes is an error of one write, not the end
   const auto files = platform::create_files();
 
   startup.phase_begin("config");
