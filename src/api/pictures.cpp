@@ -33,6 +33,26 @@ base::Error error_of(const protocol::JobInfo& job) {
   return {ErrorCode::conflict, std::format("{} was cancelled", job.id)};
 }
 
+// The id of the adapter of this name.
+base::Result<std::string> find_adapter(Call& call, const std::string& name) {
+  constexpr std::size_t kNamedMax = 20;
+  const auto found = call.parts.catalog.find(name);
+  if (found && found->info.kind == ModelKind::adapter) return found->info.id;
+  if (!found && found.error().code == ErrorCode::pending) return fail(found.error());
+  std::string there;
+  std::size_t count = 0;
+  for (const auto& model : call.parts.catalog.list().models)
+    if (model.kind == ModelKind::adapter && count++ < kNamedMax)
+      there += (there.empty() ? "" : ", ") + model.id;
+  if (count > kNamedMax) there += std::format(" and {} more", count - kNamedMax);
+  return fail(
+      ErrorCode::model_not_found,
+      std::format("there is no adapter (LoRA) '{}'; {}", name.substr(0, 100),
+                  there.empty() ? "there is none at all: put its .safetensors file into the "
+                                  "folder for models ('ingle ls' names it)"
+                                : "there are: " + there));
+}
+
 }  // namespace
 
 base::Result<std::string> find_picture_model(Call& call, const std::string& name) {
@@ -68,6 +88,9 @@ base::Task<base::Result<protocol::JobInfo>> start_drawing(Call& call,
                                                           protocol::ImageRequest request,
                                                           jobs::JobFiles files) {
   CO_TRY_ASSIGN(request.model, find_picture_model(call, request.model));
+  for (auto& adapter : request.adapters) {
+    CO_TRY_ASSIGN(adapter.model, find_adapter(call, adapter.model));
+  }
   protocol::JobRequest job{.kind = protocol::JobKind::image, .model = request.model};
   job.image = std::move(request);
   co_return co_await call.parts.jobs.start(std::move(job), std::move(files));

@@ -17,7 +17,8 @@ namespace ingle::api {
 // invalid_argument (several, and none is loaded).
 base::Result<std::string> find_picture_model(Call& call, const std::string& name);
 
-// Starts the job. Errors: those of find_picture_model() and Jobs::start().
+// Starts the job. Errors: those of find_picture_model() and Jobs::start(); model_not_found (an
+// adapter that is not there; the message names those that are), pending.
 base::Task<base::Result<protocol::JobInfo>> start_drawing(Call& call,
                                                           protocol::ImageRequest request,
                                                           jobs::JobFiles files);

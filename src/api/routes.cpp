@@ -35,6 +35,7 @@ constexpr std::array kRoutes{
     Route{get, "/api/v1/images", native, native::list_images},
     Route{post, "/api/v1/images", native, native::draw_image, Access::guarded,
           Bodies::json_or_form},
+    Route{post, "/api/v1/images/settings", native, native::find_image_settings},
     Route{get, "/api/v1/images/{...}", native, native::get_image},
     Route{del, "/api/v1/images/{...}", native, native::delete_image},
     Route{get, "/api/v1/kept_settings/{...}", native, native::get_kept_settings},
@@ -59,6 +60,7 @@ constexpr std::array kRoutes{
     Route{post, "/sdapi/v1/options", a1111, sdapi::set_options},
     Route{get, "/sdapi/v1/samplers", a1111, sdapi::list_samplers},
     Route{get, "/sdapi/v1/sd-models", a1111, sdapi::list_models},
+    Route{get, "/sdapi/v1/loras", a1111, sdapi::list_adapters},
     Route{get, "/sdapi/v1/progress", a1111, sdapi::get_progress},
     Route{post, "/sdapi/v1/interrupt", a1111, sdapi::interrupt},
 };

@@ -177,7 +177,9 @@ Daemon::Daemon(const Setup& setup, platform::Files& files, const base::Clock& cl
            .on_decision = [this](const protocol::DecisionEvent& event) { events_.publish(event); },
            .on_queue = [this](const protocol::QueueEvent& event) { events_.publish(event); },
            .log = log_.named("engines")})),
-      gallery_(gallery_folder(setup), {loop_, lanes_, files, *storage_, log_.named("gallery")}),
+      gallery_(gallery_folder(setup), {loop_, lanes_, files, *storage_, log_.named("gallery")},
+               {.format = media::image_format_of(config_.images.format),
+                .quality = static_cast<int>(config_.images.quality)}),
       previews_(loop_, lanes_),
       jobs_(
           {.kinds = job_kinds({loop_, lanes_, *client_, *catalog_, *host_, kept_, image_seams()})},

@@ -55,6 +55,7 @@ base::Status check(const protocol::JobRequest& request, const protocol::ModelInf
   TRY(check_range("count", image.count, 1, kPicturesMax));
   TRY(check_range("clip_skip", image.clip_skip, 0, 12));
   TRY(check_range("preview_every", image.preview_every, 0, kStepsMax));
+  TRY(check_range("quality", image.quality, 1, 100));
   const auto within = [](std::optional<double> value, double most) {
     return !value || (std::isfinite(*value) && *value >= 0 && *value <= most);
   };
@@ -234,10 +235,29 @@ class ImageRun {
         .seed = static_cast<std::int64_t>(std::min<std::uint64_t>(raw.seed, INT64_MAX)),
         .sampler = asked_.sampler.empty() ? info_.sampler : asked_.sampler};
     if (!image_.empty()) facts.strength = asked_.strength.value_or(0.75);
+    facts.request = request_for(facts, raw.width, raw.height);
     CO_TRY_ASSIGN(const auto kept, co_await seams_.keep(std::move(facts), std::move(payload)));
     result_.images.push_back(kept.id);
     run_.show(result_);
     co_return base::Status{};
+  }
+
+  // What draws this very picture again.
+  ImageRequest request_for(const protocol::GalleryPicture& facts, std::int64_t width,
+                           std::int64_t height) const {
+    ImageRequest out = asked_;
+    out.model = facts.model;
+    out.count = 1;
+    out.seed = facts.seed;
+    out.steps = facts.steps;
+    out.guidance = facts.guidance;
+    out.sampler = facts.sampler;
+    out.strength = facts.strength;
+    out.set.clear();
+    if (out.extras.hires || out.extras.extend) return out;  // whose pictures are larger than asked
+    out.width = width;
+    out.height = height;
+    return out;
   }
 
   JobRun& run_;

@@ -168,6 +168,11 @@ TEST_F(ImageJobTest, KeepsPicturesAndCountsSteps) {
   EXPECT_EQ(kept_[1].steps, 20);
   EXPECT_EQ(kept_[1].sampler, "euler");
   EXPECT_EQ(kept_[1].job, "job-7");
+  const auto& again = kept_[1].request.value();
+  EXPECT_EQ(again.seed, 6);
+  EXPECT_EQ(again.count, 1);
+  EXPECT_EQ(again.steps, 20);
+  EXPECT_EQ(again.width, 2);
   EXPECT_EQ(run_.shown.front().images.size(), 1u);
   EXPECT_EQ(previews_, std::vector<std::string>{"job-7"});
   const auto& report = run_.reports.back();
@@ -218,7 +223,7 @@ TEST_F(ImageJobTest, RequestsAreChecked) {
        {protocol::ImageRequest{.width = 8}, protocol::ImageRequest{.height = 5000},
         protocol::ImageRequest{.steps = 0}, protocol::ImageRequest{.guidance = -1},
         protocol::ImageRequest{.seed = -1}, protocol::ImageRequest{.count = 0},
-        protocol::ImageRequest{.strength = 1.5}}) {
+        protocol::ImageRequest{.strength = 1.5}, protocol::ImageRequest{.quality = 101}}) {
     asked() = bad;
     EXPECT_EQ(draw().error().code, ErrorCode::invalid_argument);
   }

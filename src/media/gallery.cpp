@@ -1,11 +1,13 @@
 #include "media/gallery.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <format>
 
-#include "media/encode.h"
-#include "media/parameters.h"
+#include "media/a1111.h"
+#include "pixels/encode.h"
+#include "pixels/shrink.h"
 #include "protocol/codec.h"
 #include "storage/gallery_repository.h"
 
@@ -18,6 +20,7 @@ using base::Result;
 using base::Status;
 using base::Task;
 using protocol::GalleryPicture;
+using protocol::ImageFormat;
 
 constexpr int kThumbnailQuality = 85;
 constexpr std::size_t kSearchBytesMax = 500;
@@ -28,6 +31,22 @@ std::string lower(std::string_view text) {
     return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
   });
   return out;
+}
+
+struct FormatNames {
+  ImageFormat format;
+  pixels::Format file;
+  std::string_view name;
+  std::string_view extension;
+};
+constexpr std::array<FormatNames, 3> kFormats{{
+    {ImageFormat::png, pixels::Format::png, "png", ".png"},
+    {ImageFormat::jpeg, pixels::Format::jpeg, "jpeg", ".jpg"},
+    {ImageFormat::webp, pixels::Format::webp, "webp", ".webp"},
+}};
+
+const FormatNames& names_of(ImageFormat format) {
+  return *std::ranges::find(kFormats, format, &FormatNames::format);
 }
 
 Result<std::int64_t> number_of(std::string_view id) {
@@ -56,6 +75,17 @@ Result<GalleryPicture> picture_of(const storage::GalleryRow& row) {
 
 }  // namespace
 
+ImageFormat image_format_of(std::string_view name) {
+  const auto* const found = std::ranges::find(kFormats, name, &FormatNames::name);
+  return found == kFormats.end() ? ImageFormat::png : found->format;
+}
+
+std::string_view format_name(const GalleryPicture& picture) {
+  for (const auto& names : kFormats)
+    if (picture.file.ends_with(names.extension)) return names.name;
+  return "png";
+}
+
 Status Gallery::usable() const {
   if (next_number_) return {};
   return fail(ErrorCode::pending, "the gallery is still being opened; try again");
@@ -79,6 +109,15 @@ std::filesystem::path Gallery::thumbnail_path(const GalleryPicture& picture) con
   return folder_ / "thumbs" / std::filesystem::path(picture.file).replace_extension(".jpg");
 }
 
+FileKind Gallery::kind_of(const GalleryPicture& picture) const {
+  FileKind out = kind_;
+  if (!picture.request) return out;
+  out.format = picture.request->format.value_or(out.format);
+  out.quality = static_cast<int>(std::clamp<std::int64_t>(
+      picture.request->quality.value_or(out.quality), 1, pixels::kQualityMax));
+  return out;
+}
+
 // On a lane.
 Status Gallery::write_files(GalleryPicture& picture, std::string_view payload) const {
   TRY_ASSIGN(const auto raw, protocol::decode_picture(payload));
@@ -86,18 +125,21 @@ Status Gallery::write_files(GalleryPicture& picture, std::string_view payload) c
     return fail(ErrorCode::malformed, "the worker sent a picture of one channel");
   picture.width = raw.width;
   picture.height = raw.height;
-  const Pixels pixels{raw.width, raw.height, raw.pixels};
-  TRY_ASSIGN(const auto png, encode_png(pixels, {{"parameters", a1111_parameters(picture)},
-                                                 {"ingle", protocol::encode(picture)}}));
+  const auto kind = kind_of(picture);
+  const pixels::Pixels all{raw.width, raw.height, raw.pixels};
+  TRY_ASSIGN(const auto file,
+             pixels::encode(names_of(kind.format).file, all, kind.quality,
+                            {a1111_parameters(picture), protocol::encode(picture)}));
   TRY_ASSIGN(const auto thumbnail,
-             encode_jpeg(shrink(pixels, kThumbnailSide).pixels(), kThumbnailQuality));
-  picture.size_bytes = static_cast<std::int64_t>(png.size());
+             pixels::encode(pixels::Format::jpeg, pixels::shrink(all, kThumbnailSide).pixels(),
+                            kThumbnailQuality));
+  picture.size_bytes = static_cast<std::int64_t>(file.size());
   const auto small = thumbnail_path(picture);
   const auto large = picture_path(picture);
   TRY(seams_.files.make_folder(small.parent_path()));
   TRY(seams_.files.make_folder(large.parent_path()));
   TRY(seams_.files.write_atomic(small, thumbnail));
-  auto written = seams_.files.write_atomic(large, png);
+  auto written = seams_.files.write_atomic(large, file);
   if (!written) std::ignore = seams_.files.remove(small);
   return written;
 }
@@ -109,7 +151,8 @@ Task<Result<GalleryPicture>> Gallery::add(GalleryPicture picture, std::string pa
   const auto day = std::chrono::floor<std::chrono::days>(now);
   picture.created_unix_ms = now.time_since_epoch().count();
   picture.id = std::format("{:%Y%m%d}-{}", day, number);
-  picture.file = std::format("{:%F}/{}.png", day, picture.id);
+  picture.file =
+      std::format("{:%F}/{}{}", day, picture.id, names_of(kind_of(picture).format).extension);
   CO_TRY(co_await base::run_on(seams_.lanes, seams_.loop, base::Lane::normal, "keep a picture",
                                [&] { return write_files(picture, payload); }));
   const storage::GalleryRow row{.number = number,
@@ -144,7 +187,9 @@ Task<Result<protocol::GalleryPage>> Gallery::list(GalleryFilter filter) {
     out.total = found.total;
     for (const auto& row : found.rows) {
       auto picture = picture_of(row);
-      if (picture) out.images.push_back(*std::move(picture));  // one damaged row hides no others
+      if (!picture) continue;  // one damaged row hides no others
+      picture->request.reset();
+      out.images.push_back(*std::move(picture));
     }
     return {};
   }));

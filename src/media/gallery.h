@@ -1,5 +1,5 @@
 // Gallery: the pictures that were made, as files by day, with an index in the database.
-//   FOLDER/2026-01-02/20260102-12.png          with its settings as text in the file
+//   FOLDER/2026-01-02/20260102-12.png          or .jpg, .webp; with its settings in the file
 //   FOLDER/thumbs/2026-01-02/20260102-12.jpg   at most kThumbnailSide wide and high
 // A picture is in the index once both files are whole; a failed one leaves nothing. Ids are never
 // used again. Lives on the loop; encoding and files are on lanes.
@@ -32,6 +32,16 @@ struct GallerySeams {
   base::Logger log;
 };
 
+// How files are written when the request does not say.
+struct FileKind {
+  protocol::ImageFormat format = protocol::ImageFormat::png;
+  int quality = 90;  // of JPEG and WebP, 1 to 100; WebP of 100 is exact
+};
+// Of a name in the configuration ("png", "jpeg", "webp"); PNG for others.
+protocol::ImageFormat image_format_of(std::string_view name);
+// Of a picture in the gallery, by its file: "png", "jpeg" or "webp". Static storage.
+std::string_view format_name(const protocol::GalleryPicture& picture);
+
 struct GalleryFilter {
   std::int64_t count = 50;              // 1 to Gallery::kListMax
   std::optional<std::string> before{};  // an id: only older ones
@@ -42,15 +52,15 @@ class Gallery {
  public:
   static constexpr std::int64_t kListMax = 500;
 
-  Gallery(std::filesystem::path folder, GallerySeams seams)
-      : folder_(std::move(folder)), seams_(seams) {}
+  Gallery(std::filesystem::path folder, GallerySeams seams, FileKind kind = {})
+      : folder_(std::move(folder)), seams_(seams), kind_(kind) {}
 
   // Where the numbers stand; before anything else, which fails with `pending` until then. Errors:
   // those of Storage.
   base::Task<base::Status> load();
-  // Keeps a picture of the worker; fills in id, time, sides, size and file. `payload` is that of
-  // protocol::decode_picture(). Errors: malformed (no RGB picture), disk_full and others of Files,
-  // those of Storage.
+  // Keeps a picture of the worker; fills in id, time, sides, size and file. Its request says which
+  // kind of file, if it does. `payload` is that of protocol::decode_picture(). Errors: malformed
+  // (no RGB picture), disk_full and others of Files, those of Storage.
   base::Task<base::Result<protocol::GalleryPicture>> add(protocol::GalleryPicture facts,
                                                          std::string payload);
   // Errors: invalid_argument, those of Storage.
@@ -67,10 +77,12 @@ class Gallery {
   base::Status usable() const;
   std::filesystem::path picture_path(const protocol::GalleryPicture& picture) const;
   std::filesystem::path thumbnail_path(const protocol::GalleryPicture& picture) const;
+  FileKind kind_of(const protocol::GalleryPicture& picture) const;
   base::Status write_files(protocol::GalleryPicture& picture, std::string_view payload) const;
 
   const std::filesystem::path folder_;
   const GallerySeams seams_;
+  const FileKind kind_;
   std::optional<std::int64_t> next_number_;
 };
 

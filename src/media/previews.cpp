@@ -1,6 +1,6 @@
 #include "media/previews.h"
 
-#include "media/encode.h"
+#include "pixels/encode.h"
 
 namespace ingle::media {
 
@@ -18,7 +18,7 @@ base::Task<void> Previews::encode(std::string job, std::string payload,
         TRY_ASSIGN(const auto raw, protocol::decode_picture(payload));
         if (raw.channels != 3)
           return base::fail(base::ErrorCode::malformed, "a preview of one channel");
-        return encode_jpeg({raw.width, raw.height, raw.pixels}, kQuality);
+        return pixels::encode(pixels::Format::jpeg, {raw.width, raw.height, raw.pixels}, kQuality);
       });
   encoding_ = false;
   if (!jpeg || encoding_job_ != job) co_return;

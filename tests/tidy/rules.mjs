@@ -6,6 +6,7 @@ const MIDDLE = ['base', 'platform', 'protocol', 'gguf', 'http', 'storage'];
 const MODELS = ['catalog', 'supervisor', 'resources', 'engines', 'jobs'];
 export const EDGES = {
   'src/base': [],
+  'src/pixels': ['base'],
   'src/platform': ['base'],
   'src/protocol': ['base'],
   'src/gguf': ['base', 'platform', 'protocol'],
@@ -19,17 +20,17 @@ export const EDGES = {
     (room) => room !== 'storage',
   ),
   'src/jobs': [...MIDDLE, 'catalog', 'supervisor', 'resources', 'engines'],
-  'src/media': ['base', 'platform', 'protocol', 'storage'],
+  'src/media': ['base', 'pixels', 'platform', 'protocol', 'storage'],
   'src/insight': ['base', 'platform', 'protocol'],
   'src/api': [...MIDDLE, 'config', ...MODELS, 'media', 'insight'],
   'src/testing': [...MIDDLE, 'config', ...MODELS, 'insight'],
-  'src/cli': [...MIDDLE, 'config', 'insight'],
+  'src/cli': [...MIDDLE, 'pixels', 'config', 'insight'],
   'src/daemon': [...MIDDLE, 'config', ...MODELS, 'media', 'insight', 'api', 'cli'],
-  workers: ['base', 'platform', 'protocol', 'gguf', 'http'],
+  workers: ['base', 'pixels', 'platform', 'protocol', 'gguf', 'http'],
   tools: [...MIDDLE, 'config', 'api'],
   tests: [...MIDDLE, 'config', ...MODELS, 'insight', 'api', 'testing'],
   bench: [...MIDDLE, 'config', 'catalog'],
-  fuzz: [...MIDDLE, 'config', 'catalog'],
+  fuzz: [...MIDDLE, 'pixels', 'media', 'config', 'catalog'],
 };
 
 // Headers that cost seconds to compile or throw: only these files may include them. A header in
@@ -72,12 +73,13 @@ export const HEAVY = [
   {
     match: /^(png|jpeglib|setjmp)\.h$|^webp\//,
     files: [
-      'src/media/encode.cpp',
-      'src/media/encode_test.cpp',
-      'workers/runtime/decode_image.cpp',
-      'workers/runtime/decode_image_test.cpp',
+      'src/pixels/decode.cpp',
+      'src/pixels/decode_test.cpp',
+      'src/pixels/encode.cpp',
+      'src/pixels/encode_test.cpp',
     ],
   },
+  { match: /^zlib\.h$/, files: ['src/pixels/texts.cpp', 'src/pixels/texts_test.cpp'] },
   { match: /^seccomp\.h$/, files: [] },
   { match: /^nlohmann\//, files: [] },
 ];
@@ -172,6 +174,8 @@ export const NEEDED = [
   /^libsodium\.so/,
   /^libpng\d+\.so/,
   /^libjpeg\.so/,
+  /^libwebp\.so/,
+  /^libz\.so/,
   /^libboost_\w+\.so/,
   /^lib(a|t|ub)san\.so/,
 ];

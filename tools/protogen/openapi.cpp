@@ -94,6 +94,7 @@ Json success(const RouteInfo& route) {
       const Json bytes = Json::Object{{"type", "string"}, {"format", "binary"}};
       Json body = content("image/png", bytes);
       body.set("image/jpeg", Json::Object{{"schema", bytes}});
+      body.set("image/webp", Json::Object{{"schema", bytes}});
       out.set("content", std::move(body));
       break;
     }

@@ -4,9 +4,9 @@
 #include <cmath>
 #include <format>
 
+#include "pixels/decode.h"
 #include "protocol/codec.h"
 #include "protocol/version.h"
-#include "runtime/decode_image.h"
 
 namespace ingle::runtime {
 namespace {
@@ -44,6 +44,11 @@ std::string picture_frame(FrameKind kind, const Picture& picture, std::int64_t i
            .pixels = std::string_view(reinterpret_cast<const char*>(picture.data.data()),
                                       picture.data.size())}));
   return out;
+}
+
+base::Result<Picture> given_picture(std::string_view file, pixels::Colours colours) {
+  TRY_ASSIGN(auto decoded, pixels::decode(file, colours));
+  return Picture{decoded.width, decoded.height, decoded.channels, std::move(decoded.data)};
 }
 
 void take_extras(const protocol::DrawExtras& asked, diffusion::Request& out) {
@@ -185,10 +190,10 @@ base::Task<base::Result<protocol::DrawEnd>> Drawer::draw(Order order, Sink sink)
 base::Result<protocol::DrawEnd> Drawer::draw_blocking(const Order& order, const Sink& sink) {
   auto request = pipeline_request(order.request);
   if (!order.image.empty()) {
-    TRY_ASSIGN(request.image, decode_image(order.image, Colours::rgb));
+    TRY_ASSIGN(request.image, given_picture(order.image, pixels::Colours::rgb));
   }
   if (!order.mask.empty()) {
-    TRY_ASSIGN(request.mask, decode_image(order.mask, Colours::grey));
+    TRY_ASSIGN(request.mask, given_picture(order.mask, pixels::Colours::grey));
   }
   // The sink lives until draw() returns, and that is posted after all of these.
   const auto send = [this, &sink](std::string frames, bool droppable) {

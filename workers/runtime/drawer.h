@@ -54,7 +54,7 @@ class Drawer {
   // Loads; once. Errors: the loader's.
   base::Task<base::Status> load();
   // Draws; pieces go to `sink` in order, before it returns. Errors: pending (still loading),
-  // conflict (another drawing is under way), and those of decode_image() and the pipeline.
+  // conflict (another drawing is under way), and those of pixels::decode() and the pipeline.
   base::Task<base::Result<protocol::DrawEnd>> draw(Order order, Sink sink);
   // Ends the drawing under way, within one operation of the executor. Fine when there is none.
   void stop() { stop_.store(true, std::memory_order_relaxed); }

@@ -798,6 +798,66 @@ export const jobListSchema = z.looseObject({
 });
 export type JobList = z.output<typeof jobListSchema>;
 
+export const convertedTensorsSchema = z.looseObject({
+  /** Type of their numbers, such as "Q4_K". */
+  type: z.string().default(''),
+  /** How many. */
+  tensors: z.int().default(0),
+  /** What they take in the file, in bytes. */
+  size_bytes: z.int().default(0),
+  /** Root mean square of the differences to the source. */
+  error: z.number().default(0),
+  /** The same over the root mean square of the numbers. */
+  relative_error: z.number().default(0),
+  /** The tensor with the largest relative error; empty: none has any. */
+  worst: z.string().default(''),
+  /** Its relative error. */
+  worst_relative_error: z.number().default(0),
+});
+export type ConvertedTensors = z.output<typeof convertedTensorsSchema>;
+
+export const convertFallbackSchema = z.looseObject({
+  /** The type that was meant for them; its blocks do not fit their rows. */
+  wanted: z.string().default(''),
+  /** The type that they have instead. */
+  type: z.string().default(''),
+  /** How many tensors. */
+  tensors: z.int().default(0),
+  /** The first of them. */
+  names: z.array(z.string()).default(() => []),
+});
+export type ConvertFallback = z.output<typeof convertFallbackSchema>;
+
+export const convertResultSchema = z.looseObject({
+  /** The file, as an absolute path. */
+  path: z.string().default(''),
+  /** Tensors in it. */
+  tensors: z.int().default(0),
+  /** Its size in bytes. */
+  size_bytes: z.int().default(0),
+  /** Size of the tensors that were read, in bytes. */
+  source_bytes: z.int().default(0),
+  /** How long it took, in milliseconds. */
+  took_ms: z.number().default(0),
+  /** What was written, by type, the one with most bytes first. */
+  types: z.array(convertedTensorsSchema).default(() => []),
+  /** Tensors that have another type than was meant for them. */
+  fallbacks: z.array(convertFallbackSchema).default(() => []),
+  /** Patterns of rules that fit no tensor. */
+  unused_rules: z.array(z.string()).default(() => []),
+});
+export type ConvertResult = z.output<typeof convertResultSchema>;
+
+export const convertLineSchema = z.looseObject({
+  /** How far it is. */
+  progress: jobProgressSchema.optional(),
+  /** What was written; the last line. */
+  result: convertResultSchema.optional(),
+  /** Why nothing was written; the last line. */
+  error: errorInfoSchema.optional(),
+});
+export type ConvertLine = z.output<typeof convertLineSchema>;
+
 export const galleryPictureSchema = z.looseObject({
   /** Its id, such as "20260102-12"; never used again. */
   id: z.string().default(''),
@@ -1532,6 +1592,12 @@ export const ROUTES = {
     path: '/api/v1/images',
     request: imageRequestSchema,
     answer: jobInfoSchema,
+  },
+  /** The settings that stand in a picture's file, as a request that draws it again. */
+  find_image_settings: {
+    method: 'POST',
+    path: '/api/v1/images/settings',
+    answer: foundSettingsSchema,
   },
   /** One picture's settings. */
   get_image: {

@@ -23,6 +23,8 @@ base::Task<base::Status> draw_image(Call& call);
 base::Task<base::Status> list_images(Call& call);
 // {id}, {id}/file, {id}/thumbnail
 base::Task<base::Status> get_image(Call& call);
+// The settings in the picture's file that is the body.
+base::Task<base::Status> find_image_settings(Call& call);
 base::Task<base::Status> delete_image(Call& call);
 // The newest preview of a job that draws.
 base::Task<base::Status> get_preview(Call& call, const std::string& job);

@@ -6,8 +6,10 @@
 #include "api/native/handlers.h"
 #include "api/native/lists.h"
 #include "api/pictures.h"
+#include "catalog/catalog.h"
 #include "media/gallery.h"
 #include "media/previews.h"
+#include "media/settings.h"
 #include "protocol/codec.h"
 
 namespace ingle::api::native {
@@ -84,8 +86,10 @@ base::Task<base::Status> get_image(Call& call) {
   const auto id = tail.substr(0, slash);
   const auto what = slash == std::string::npos ? "" : tail.substr(slash + 1);
   if (what == "file") {
+    CO_TRY_ASSIGN(const auto picture, co_await gallery.get(id));
     CO_TRY_ASSIGN(auto bytes, co_await gallery.read(id, What::picture));
-    co_return co_await call.respond(file_response("image/png", std::move(bytes)));
+    co_return co_await call.respond(
+        file_response(std::format("image/{}", media::format_name(picture)), std::move(bytes)));
   }
   if (what == "thumbnail") {
     CO_TRY_ASSIGN(auto bytes, co_await gallery.read(id, What::thumbnail));
@@ -96,6 +100,20 @@ base::Task<base::Status> get_image(Call& call) {
                    "a picture has 'file' and 'thumbnail', and no '" + what + "'");
   CO_TRY_ASSIGN(const auto picture, co_await gallery.get(id));
   co_return co_await call.respond_json(protocol::encode(picture));
+}
+
+base::Task<base::Status> find_image_settings(Call& call) {
+  CO_TRY_ASSIGN(auto found, co_await call.parse_request([](const http::Request& request) {
+    return media::find_settings(request.body);
+  }));
+  // The file may be of another machine, with other models.
+  auto& model = found.request.model;
+  const auto here = call.parts.catalog.find(model);
+  if (!model.empty() && !here && here.error().code == ErrorCode::model_not_found) {
+    found.left_out.push_back(std::format("Model: {} (it is not here)", model.substr(0, 200)));
+    model.clear();
+  }
+  co_return co_await call.respond_json(protocol::encode(found));
 }
 
 base::Task<base::Status> delete_image(Call& call) {

@@ -79,9 +79,13 @@ base::Result<ImagePlan> plan_image(Json body) {
   if (!form.empty() && form != "url" && form != "b64_json")
     return bad("'response_format' must be url or b64_json");
   out.base64 = form == "b64_json";
-  const auto type = text_at(body, "output_format");
-  if (!type.empty() && type != "png")
-    return fail(ErrorCode::unsupported, "pictures are PNG here: leave out 'output_format'");
+  const auto format = text_at(body, "output_format");
+  if (!format.empty()) request.format = media::image_format_of(format);
+  if (!format.empty() && format != "png" && format != "jpeg" && format != "webp")
+    return bad("'output_format' must be png, jpeg or webp");
+  // Called compression, it counts like a quality: 100 keeps most.
+  if (const auto* quality = body.find("output_compression"))
+    request.quality = std::max<std::int64_t>(1, *quality->as_int());
   return out;
 }
 
@@ -141,8 +145,11 @@ base::Task<base::Status> answer_whole(Call& call, ImagePlan plan) {
     }
     data.emplace_back(std::move(entry));
   }
-  const Json body =
-      Json::Object{{"created", now_s(call)}, {"data", std::move(data)}, {"output_format", "png"}};
+  if (result.images.empty()) co_return fail(ErrorCode::internal, "the job ended without a picture");
+  CO_TRY_ASSIGN(const auto first, co_await call.parts.gallery.get(result.images.front()));
+  const Json body = Json::Object{{"created", now_s(call)},
+                                 {"data", std::move(data)},
+                                 {"output_format", std::string(media::format_name(first))}};
   // Pictures in it make it large.
   CO_TRY_ASSIGN(auto text,
                 co_await base::run_on(call.parts.lanes, call.parts.loop, base::Lane::interactive,
@@ -173,7 +180,7 @@ class ImageStream {
     CO_TRY_ASSIGN(auto text, co_await picture_base64(call_, result.images.at(0)));
     CO_TRY_ASSIGN(const auto picture, co_await call_.parts.gallery.get(result.images.at(0)));
     size_ = std::format("{}x{}", picture.width, picture.height);
-    co_return co_await send("completed", std::move(text), "png", {});
+    co_return co_await send("completed", std::move(text), media::format_name(picture), {});
   }
 
   // Previews are spread over the drawing.

@@ -11,8 +11,8 @@
 #include "base/lanes.h"
 #include "catalog/catalog.h"
 #include "jobs/jobs.h"
+#include "media/a1111.h"
 #include "media/gallery.h"
-#include "media/parameters.h"
 #include "media/previews.h"
 #include "platform/asio_loop.h"
 #include "protocol/json.h"
@@ -118,8 +118,9 @@ base::Task<base::Status> txt2img(Call& call) { return draw(call, Verb::txt2img);
 base::Task<base::Status> img2img(Call& call) { return draw(call, Verb::img2img); }
 
 base::Task<base::Status> get_options(Call& call) {
-  co_return co_await call.respond_json(protocol::print_json(
-      Json::Object{{"sd_model_checkpoint", model_for(call, "")}, {"samples_format", "png"}}));
+  co_return co_await call.respond_json(
+      protocol::print_json(Json::Object{{"sd_model_checkpoint", model_for(call, "")},
+                                        {"samples_format", call.parts.config.images.format}}));
 }
 
 base::Task<base::Status> set_options(Call& call) {
@@ -135,7 +136,7 @@ base::Task<base::Status> set_options(Call& call) {
 
 base::Task<base::Status> list_samplers(Call& call) {
   Json::Array out;
-  for (const auto& sampler : samplers())
+  for (const auto& sampler : media::samplers())
     out.emplace_back(Json::Object{{"name", std::string(sampler.name)},
                                   {"aliases", Json::Array{std::string(sampler.own)}},
                                   {"options", Json::Object{}}});
@@ -152,6 +153,17 @@ base::Task<base::Status> list_models(Call& call) {
                                     {"sha256", nullptr},
                                     {"filename", model.path},
                                     {"config", nullptr}});
+  co_return co_await call.respond_json(protocol::print_json(Json(std::move(out))));
+}
+
+base::Task<base::Status> list_adapters(Call& call) {
+  Json::Array out;
+  for (const auto& model : call.parts.catalog.list().models)
+    if (model.kind == protocol::ModelKind::adapter && model.state == protocol::ModelState::usable)
+      out.emplace_back(Json::Object{{"name", model.id},
+                                    {"alias", model.id},
+                                    {"path", model.path},
+                                    {"metadata", Json::Object{}}});
   co_return co_await call.respond_json(protocol::print_json(Json(std::move(out))));
 }
 

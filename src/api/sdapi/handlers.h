@@ -11,6 +11,8 @@ base::Task<base::Status> get_options(Call& call);
 base::Task<base::Status> set_options(Call& call);
 base::Task<base::Status> list_samplers(Call& call);
 base::Task<base::Status> list_models(Call& call);
+// What prompts may name as <lora:NAME:WEIGHT>.
+base::Task<base::Status> list_adapters(Call& call);
 base::Task<base::Status> get_progress(Call& call);
 // Cancels the job that draws for these verbs.
 base::Task<base::Status> interrupt(Call& call);

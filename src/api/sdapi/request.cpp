@@ -1,8 +1,10 @@
 #include "api/sdapi/request.h"
 
 #include <algorithm>
-#include <array>
 #include <format>
+
+#include "media/a1111.h"
+#include "media/gallery.h"
 
 namespace ingle::api::sdapi {
 namespace {
@@ -10,19 +12,6 @@ namespace {
 using base::ErrorCode;
 using base::fail;
 using protocol::Json;
-
-constexpr std::array kSamplers{
-    Sampler{"Euler", "euler"},
-    Sampler{"Euler a", "euler_a"},
-    Sampler{"Heun", "heun"},
-    Sampler{"DPM++ 2M", "dpmpp_2m"},
-    Sampler{"DPM++ 2M Karras", "dpmpp_2m", "karras"},
-    Sampler{"DPM++ 2M SDE", "dpmpp_2m_sde"},
-    Sampler{"DPM++ 2M SDE Karras", "dpmpp_2m_sde", "karras"},
-    Sampler{"DDIM", "ddim"},
-    Sampler{"UniPC", "unipc"},
-    Sampler{"LCM", "lcm"},
-};
 
 std::unexpected<base::Error> wrong(std::string_view name, std::string_view expected) {
   return fail(ErrorCode::invalid_argument, std::format("'{}' must be {}", name, expected));
@@ -63,18 +52,6 @@ std::string lower(std::string text) {
   return text;
 }
 
-// By A1111's name or ours, without case; what is not known is left to the worker, which says so.
-void take_sampler(const std::string& name, protocol::ImageRequest& out) {
-  const auto folded = lower(name);
-  out.sampler = name;
-  for (const auto& sampler : kSamplers) {
-    if (folded != lower(std::string(sampler.name)) && folded != sampler.own) continue;
-    out.sampler = sampler.own;
-    if (out.schedule.empty()) out.schedule = sampler.schedule;
-    return;
-  }
-}
-
 base::Status take_counts(const Json& body, protocol::ImageRequest& out) {
   std::optional<std::int64_t> batch, rounds;
   TRY(take(body, "batch_size", batch));
@@ -82,6 +59,17 @@ base::Status take_counts(const Json& body, protocol::ImageRequest& out) {
   for (const auto& count : {batch, rounds})
     if (count && (*count < 1 || *count > 64)) return wrong("batch_size and n_iter", "from 1 to 64");
   out.count = batch.value_or(1) * rounds.value_or(1);
+  return {};
+}
+
+// A1111 calls JPEG "jpg".
+base::Status take_format(const Json& settings, protocol::ImageRequest& out) {
+  std::string name;
+  TRY(take(settings, "samples_format", name));
+  if (name.empty()) return {};
+  if (name != "png" && name != "jpg" && name != "jpeg" && name != "webp")
+    return wrong("samples_format", "png, jpg or webp");
+  out.format = media::image_format_of(name == "jpg" ? "jpeg" : name);
   return {};
 }
 
@@ -117,14 +105,13 @@ base::Status take_images(const Json& body, SdRequest& out) {
 
 }  // namespace
 
-std::span<const Sampler> samplers() { return kSamplers; }
-
 base::Result<SdRequest> read_request(const Json& body, Verb verb) {
   if (body.as_object() == nullptr)
     return fail(ErrorCode::invalid_argument, "the body must be a JSON object");
   SdRequest out;
   auto& request = out.request;
   TRY(take(body, "prompt", request.prompt));
+  TRY(media::take_adapters(request));
   TRY(take(body, "negative_prompt", request.negative_prompt));
   TRY(take(body, "width", request.width));
   TRY(take(body, "height", request.height));
@@ -140,13 +127,14 @@ base::Result<SdRequest> read_request(const Json& body, Verb verb) {
   std::string sampler;
   TRY(take(body, "sampler_name", sampler));
   if (sampler.empty()) TRY(take(body, "sampler_index", sampler));
-  if (!sampler.empty()) take_sampler(sampler, request);
+  if (!sampler.empty()) media::take_sampler(sampler, request);
   if (const auto* settings = member(body, "override_settings")) {
     TRY(take(*settings, "sd_model_checkpoint", request.model));
     std::optional<std::int64_t> skip;
     TRY(take(*settings, "CLIP_stop_at_last_layers", skip));
     // There it counts the layer that is the last, here those that are left out.
     if (skip) request.clip_skip = std::max<std::int64_t>(0, *skip - 1);
+    TRY(take_format(*settings, request));
   }
   if (const auto* send = member(body, "send_images"))
     if (const auto* value = send->as_bool()) out.send_images = *value;

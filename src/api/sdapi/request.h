@@ -2,24 +2,13 @@
 // over, as there: clients send many that mean nothing here.
 #pragma once
 
-#include <span>
 #include <string>
-#include <string_view>
-#include <vector>
 
 #include "base/error.h"
 #include "protocol/jobs.h"
 #include "protocol/json.h"
 
 namespace ingle::api::sdapi {
-
-struct Sampler {
-  std::string_view name;        // as A1111 calls it
-  std::string_view own;         // as we do
-  std::string_view schedule{};  // that goes with the name
-};
-// Static storage.
-std::span<const Sampler> samplers();
 
 struct SdRequest {
   protocol::ImageRequest request{};
@@ -29,8 +18,9 @@ struct SdRequest {
 };
 
 enum class Verb { txt2img, img2img };
-// Errors: invalid_argument (a member of another type or out of its range), unsupported (several
-// init_images).
+// Adapters in the prompt (<lora:NAME:WEIGHT>) become the request's. Errors: invalid_argument (a
+// member of another type or out of its range), unsupported (several init_images), and those of
+// media::take_adapters().
 base::Result<SdRequest> read_request(const protocol::Json& body, Verb verb);
 
 }  // namespace ingle::api::sdapi

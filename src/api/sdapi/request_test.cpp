@@ -37,6 +37,18 @@ TEST(SdRequests, SchedulersMayStandApart) {
   EXPECT_EQ(out->request.seed, 5);
 }
 
+TEST(SdRequests, PromptsNameAdapters) {
+  const auto out = read(R"({"prompt": "a cat <lora:moon:0.5>",
+    "override_settings": {"samples_format": "jpg"}})");
+  ASSERT_TRUE(out);
+  EXPECT_EQ(out->request.prompt, "a cat");
+  EXPECT_EQ(out->request.adapters.at(0).model, "moon");
+  EXPECT_EQ(out->request.adapters.at(0).weight, 0.5);
+  EXPECT_EQ(out->request.format, protocol::ImageFormat::jpeg);
+  EXPECT_FALSE(read(R"({"prompt": "<lora:>"})"));
+  EXPECT_FALSE(read(R"({"override_settings": {"samples_format": "gif"}})"));
+}
+
 TEST(SdRequests, ChangedPicturesNeedOne) {
   const auto out = read(
       R"({"init_images": ["aGVhcnRo"], "mask": "AAAA", "denoising_strength": 0.4})", Verb::img2img);

@@ -1,4 +1,4 @@
-#include "runtime/decode_image.h"
+#include "pixels/decode.h"
 
 #include <jpeglib.h>
 #include <png.h>
@@ -9,20 +9,21 @@
 #include <cstring>
 #include <format>
 #include <optional>
+#include <utility>
 
-namespace ingle::runtime {
+#include "pixels/format.h"
+
+namespace ingle::pixels {
 namespace {
 
 using base::ErrorCode;
 using base::fail;
-using diffusion::Picture;
 
 base::Status check_sides(std::int64_t width, std::int64_t height) {
-  if (width >= 1 && height >= 1 && width <= diffusion::kSideMax && height <= diffusion::kSideMax)
-    return {};
+  if (width >= 1 && height >= 1 && width <= kDecodedSideMax && height <= kDecodedSideMax) return {};
   return fail(ErrorCode::limit_exceeded,
               std::format("the given picture has {} by {} pixels; each side may have 1 to {}",
-                          width, height, diffusion::kSideMax));
+                          width, height, kDecodedSideMax));
 }
 
 std::unexpected<base::Error> broken(std::string_view format, std::string_view why) {
@@ -185,13 +186,17 @@ base::Result<Picture> decode_webp(std::string_view bytes, Colours colours) {
 
 }  // namespace
 
-base::Result<Picture> decode_image(std::string_view bytes, Colours colours) {
-  if (bytes.starts_with("\x89PNG\r\n\x1a\n")) return decode_png(bytes, colours);
-  if (bytes.starts_with("\xff\xd8\xff")) return decode_jpeg(bytes, colours);
-  if (bytes.size() >= 12 && bytes.starts_with("RIFF") && bytes.substr(8, 4) == "WEBP")
-    return decode_webp(bytes, colours);
-  return fail(ErrorCode::unsupported,
-              "the given picture is neither PNG nor JPEG nor WebP: convert it to one of them");
+base::Result<Picture> decode(std::string_view bytes, Colours colours) {
+  TRY_ASSIGN(const auto format, format_of(bytes));
+  switch (format) {
+    case Format::png:
+      return decode_png(bytes, colours);
+    case Format::jpeg:
+      return decode_jpeg(bytes, colours);
+    case Format::webp:
+      return decode_webp(bytes, colours);
+  }
+  std::unreachable();
 }
 
-}  // namespace ingle::runtime
+}  // namespace ingle::pixels

@@ -1,6 +1,6 @@
 // Goal: pictures that clients send are decoded exactly, and hostile ones are refused before they
 // cost memory. Method: small pictures written by the libraries themselves, cut at every length.
-#include "runtime/decode_image.h"
+#include "pixels/decode.h"
 
 #include <gtest/gtest.h>
 #include <png.h>
@@ -8,7 +8,7 @@
 
 #include <string>
 
-namespace ingle::runtime {
+namespace ingle::pixels {
 namespace {
 
 using base::ErrorCode;
@@ -44,21 +44,21 @@ std::string webp_of(int width, int height) {
   return out;
 }
 
-std::string data_of(const diffusion::Picture& picture) {
+std::string data_of(const Picture& picture) {
   return {reinterpret_cast<const char*>(picture.data.data()), picture.data.size()};
 }
 
-TEST(DecodeImage, PngAndWebpAreExact) {
+TEST(Decode, PngAndWebpAreExact) {
   for (const auto& file : {png_of(9, 5), webp_of(9, 5)}) {
-    const auto picture = decode_image(file, Colours::rgb).value();
+    const auto picture = decode(file, Colours::rgb).value();
     EXPECT_EQ(picture.width, 9);
     EXPECT_EQ(picture.height, 5);
     EXPECT_EQ(data_of(picture), pixels(9, 5));
-    EXPECT_EQ(decode_image(file, Colours::grey)->data.size(), 45u);
+    EXPECT_EQ(decode(file, Colours::grey)->data.size(), 45u);
   }
 }
 
-TEST(DecodeImage, TransparencyIsAMask) {
+TEST(Decode, TransparencyIsAMask) {
   const auto png_of_alpha = [](std::string_view grey_alpha) {
     png_image image{};
     image.version = PNG_IMAGE_VERSION;
@@ -73,27 +73,26 @@ TEST(DecodeImage, TransparencyIsAMask) {
     return out;
   };
   using Bytes = std::vector<std::uint8_t>;
-  EXPECT_EQ(decode_image(png_of_alpha("\x40\xff\x40\x10"), Colours::grey)->data, (Bytes{0, 0xef}));
-  EXPECT_EQ(decode_image(png_of_alpha("\x40\xff\x90\xff"), Colours::grey)->data,
-            (Bytes{0x40, 0x90}));
+  EXPECT_EQ(decode(png_of_alpha("\x40\xff\x40\x10"), Colours::grey)->data, (Bytes{0, 0xef}));
+  EXPECT_EQ(decode(png_of_alpha("\x40\xff\x90\xff"), Colours::grey)->data, (Bytes{0x40, 0x90}));
 }
 
-TEST(DecodeImage, CutFilesAreRefused) {
+TEST(Decode, CutFilesAreRefused) {
   for (const auto& file : {png_of(9, 5), webp_of(9, 5)})
     for (std::size_t size = 12; size + 12 < file.size(); size += 3)
-      EXPECT_FALSE(decode_image(std::string_view(file).substr(0, size), Colours::rgb)) << size;
-  EXPECT_EQ(decode_image(std::string("\xff\xd8\xff\xe0 no jpeg"), Colours::rgb).error().code,
+      EXPECT_FALSE(decode(std::string_view(file).substr(0, size), Colours::rgb)) << size;
+  EXPECT_EQ(decode(std::string("\xff\xd8\xff\xe0 no jpeg"), Colours::rgb).error().code,
             ErrorCode::malformed);
 }
 
-TEST(DecodeImage, OtherFormatsAndHugeSidesAreRefused) {
-  EXPECT_EQ(decode_image("GIF89a", Colours::rgb).error().code, ErrorCode::unsupported);
-  EXPECT_EQ(decode_image("", Colours::rgb).error().code, ErrorCode::unsupported);
+TEST(Decode, OtherFormatsAndHugeSidesAreRefused) {
+  EXPECT_EQ(decode("GIF89a", Colours::rgb).error().code, ErrorCode::unsupported);
+  EXPECT_EQ(decode("", Colours::rgb).error().code, ErrorCode::unsupported);
   auto wide = png_of(4, 4);
   wide[16] = 0x7f;  // its width, whose checksum is then wrong, too
-  EXPECT_FALSE(decode_image(wide, Colours::rgb));
-  EXPECT_EQ(decode_image(png_of(4097, 1), Colours::rgb).error().code, ErrorCode::limit_exceeded);
+  EXPECT_FALSE(decode(wide, Colours::rgb));
+  EXPECT_EQ(decode(png_of(4097, 1), Colours::rgb).error().code, ErrorCode::limit_exceeded);
 }
 
 }  // namespace
-}  // namespace ingle::runtime
+}  // namespace ingle::pixels
