@@ -38,13 +38,24 @@ constexpr GoldenKind kKinds[] = {
 };
 
 // Everything that was computed lies within its limit, and something was.
-GoldenVerdict judged(GoldenVerdict verdict, Result<Comparisons> comparisons) {
+GoldenVerdict judged(GoldenVerdict verdict, Result<Comparisons> comparisons, double relative_max) {
   if (!comparisons) {
     verdict.detail = comparisons.error().text();
     return verdict;
   }
   if (comparisons->empty()) {
     verdict.detail = "io.safetensors has nothing to compare";
+    return verdict;
+  }
+  if (relative_max > 0) {
+    const auto& furthest = std::ranges::max(*comparisons, {}, &models::Comparison::relative);
+    const bool near = std::ranges::all_of(
+        *comparisons, [&](const auto& each) { return each.relative <= relative_max; });
+    verdict.outcome = near ? GoldenVerdict::Outcome::passed : GoldenVerdict::Outcome::failed;
+    verdict.detail =
+        std::format("relative error {:.2e} of {:.2e} allowed, in {} ({} compared)",
+                    furthest.relative, relative_max, furthest.name, comparisons->size());
+    verdict.comparisons = *std::move(comparisons);
     return verdict;
   }
   const bool good = std::ranges::all_of(*comparisons, &models::Comparison::good);
@@ -60,15 +71,22 @@ GoldenVerdict judged(GoldenVerdict verdict, Result<Comparisons> comparisons) {
 
 std::span<const GoldenKind> golden_kinds() { return kKinds; }
 
-GoldenVerdict check_golden(const std::filesystem::path& folder, tensor::Executor& executor) {
+GoldenVerdict check_golden(const std::filesystem::path& folder, tensor::Executor& executor,
+                           double relative_max) {
   GoldenVerdict out{.name = folder.filename().string()};
   const auto about = weights::Config::load(folder / "case.json");
   if (!about) {
     out.detail = about.error().text();
     return out;
   }
-  out.name = about->text("case", out.name);
+  const auto name = about->text("case");
+  const auto shown = [](char c) { return static_cast<unsigned char>(c) >= ' '; };
+  if (!name.empty() && std::ranges::all_of(name, shown)) out.name = name;
   out.kind = about->text("kind");
+  if (out.kind.empty()) {
+    out.detail = "case.json says no kind: it must be a text";
+    return out;
+  }
   const auto kind = std::ranges::find(kKinds, out.kind, &GoldenKind::name);
   if (kind == std::end(kKinds)) {
     out.outcome = GoldenVerdict::Outcome::unknown_kind;
@@ -80,12 +98,16 @@ GoldenVerdict check_golden(const std::filesystem::path& folder, tensor::Executor
     out.detail = std::format("unknown kind '{}' of this pipeline", out.kind);
     return out;
   }
+  if (about->object("max_abs_error").keys().empty()) {
+    out.detail = "case.json says no max_abs_error: what is allowed, by name";
+    return out;
+  }
   const auto golden = models::load_case(folder);
   if (!golden) {
     out.detail = golden.error().text();
     return out;
   }
-  return judged(std::move(out), kind->check(*golden, executor));
+  return judged(std::move(out), kind->check(*golden, executor), relative_max);
 }
 
 std::vector<std::filesystem::path> golden_folders(const std::filesystem::path& root) {

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <format>
 #include <set>
 
@@ -13,31 +14,73 @@ using base::fail;
 using base::Result;
 using models::GoldenCase;
 
-// What a case says only in words, with what is usual where it does not.
+// Settings of a run: as case.json has them, else in the words of the README, else what the
+// reference pipeline takes when it is not told.
 struct Settings {
   double guidance = 0;
-  double strength = 0.6;
-  std::int64_t image_steps = 5;  // of image to image
+  double strength = 0;           // of image to image
+  std::int64_t image_steps = 0;  // of image to image
+  std::string assumed{};         // those that the case does not say
 };
+
+struct PipelineDefaults {
+  double guidance, strength;
+};
+PipelineDefaults defaults_of(Family family) {
+  switch (family) {
+    case Family::sdxl:
+      return {5, 0.3};
+    case Family::flux1:
+      return {3.5, 0.6};
+    case Family::flux2:
+      return {4, 0.6};
+    case Family::z_image:
+      return {5, 0.6};
+    case Family::sd1:
+    case Family::sd2:
+      break;
+  }
+  return {7.5, 0.8};
+}
+
+// The whole number that stands before `words`.
+std::optional<double> stated_before(std::string_view text, std::string_view words) {
+  const auto at = text.find(words);
+  auto begin = at;
+  while (at != text.npos && begin > 0 && text[begin - 1] >= '0' && text[begin - 1] <= '9') --begin;
+  if (at == text.npos || begin == at) return std::nullopt;
+  return stated(text.substr(begin, at - begin), {""});
+}
 
 Settings settings_of(const GoldenCase& golden, Family family) {
   const auto readme = readme_of(golden);
+  const auto usual = defaults_of(family);
   Settings out;
-  out.guidance = stated(readme, {"CFG ", "guidance_scale ", "guidance "})
-                     .value_or(family == Family::flux1 ? 3.5 : 1);
-  out.strength = stated(readme, {"strength "}).value_or(out.strength);
-  if (const auto at = readme.find(" steps, strength"); at != readme.npos) {
-    auto begin = at;
-    while (begin > 0 && readme[begin - 1] >= '0' && readme[begin - 1] <= '9') --begin;
-    if (begin < at) out.image_steps = std::stoll(readme.substr(begin, std::min(at - begin, 6uz)));
-  }
+  const auto value = [&](std::string_view key, std::optional<double> in_words, double otherwise) {
+    if (golden.about.has(key)) return golden.about.number(key, otherwise);
+    if (!in_words)
+      out.assumed += std::format("{}{} {}", out.assumed.empty() ? "" : ", ", key, otherwise);
+    return in_words.value_or(otherwise);
+  };
+  out.guidance = value("guidance_scale", stated(readme, {"CFG ", "guidance_scale ", "guidance "}),
+                       usual.guidance);
+  const bool images = std::ranges::any_of(
+      golden.tensors, [](const auto& tensor) { return tensor.first.starts_with("i2i"); });
+  if (!images) return out;
+  out.strength = value("strength", stated(readme, {"strength "}), usual.strength);
+  // Of the pipeline's steps the last ones run: those that the case has timesteps of.
+  double run = 3;
+  for (const auto& [name, tensor] : golden.tensors)
+    if (name.starts_with("i2i") && name.ends_with(".act.timesteps"))
+      run = static_cast<double>(tensor.data.size());
+  const auto steps = value("num_inference_steps", stated_before(readme, " steps, strength"),
+                           std::ceil(run / std::clamp(out.strength, 0.01, 1.0)));
+  out.image_steps = static_cast<std::int64_t>(std::clamp(steps, 1.0, 1000.0));
   return out;
 }
 
 Result<MapSize> size_of(const GoldenCase& golden, const std::string& name) {
-  TRY_ASSIGN(const auto tensor, golden.read(name));
-  if (tensor.shape.rank() != 4)
-    return fail(ErrorCode::malformed, std::format("'{}' is no map of latents", name));
+  TRY_ASSIGN(const auto tensor, golden.read(name, 4));
   return MapSize{tensor.shape[2], tensor.shape[3], tensor.shape[1]};
 }
 
@@ -144,7 +187,7 @@ base::Status run_sd_tag(const GoldenCase& golden, GoldenModel& model, const SdTa
     drawing.strength = image ? settings.strength : 1;
   }
   if (tag.task.starts_with("inpaint")) {
-    TRY_ASSIGN(auto tensor, golden.read("in.mask"));
+    TRY_ASSIGN(auto tensor, golden.read("in.mask", 4));
     mask = {tensor.shape.last(1), tensor.shape.last(), std::move(tensor.data)};
     drawing.mask = &mask;
   }
@@ -183,15 +226,23 @@ Shot flow_shot(const GoldenModel& model, const Settings& settings, std::string t
   return shot;
 }
 
+// The main run, from the noise `start`.
+Result<Shot> main_shot(const GoldenCase& golden, const GoldenModel& model, const Settings& settings,
+                       const std::string& start) {
+  auto shot = flow_shot(model, settings, "");
+  TRY_ASSIGN(shot.drawing.size, size_of(golden, start));
+  const auto steps =
+      steps_of(golden, {"act.timesteps", "act.step_latents_packed", "act.step_latents"}, {});
+  set_schedule(model, shot, steps.value_or(4));
+  shot.noise[NoiseUse::start] = start;
+  return shot;
+}
+
 Result<Comparisons> check_flux(const GoldenCase& golden, GoldenModel& model) {
   Comparisons out;
   const auto settings = settings_of(golden, model.family);
   const auto conditions = given(golden);
-  auto shot = flow_shot(model, settings, "");
-  TRY_ASSIGN(shot.drawing.size, size_of(golden, "in.latents_unpacked"));
-  const auto steps = steps_of(golden, {"act.timesteps", "act.step_latents_packed"}, {});
-  set_schedule(model, shot, steps.value_or(4));
-  shot.noise[NoiseUse::start] = "in.latents_unpacked";
+  TRY_ASSIGN(auto shot, main_shot(golden, model, settings, "in.latents_unpacked"));
   TRY(run_shot(golden, model, shot, conditions.positive, {}, out));
 
   constexpr std::string_view mark = "out.true_cfg";
@@ -233,11 +284,7 @@ Result<Comparisons> check_flux2(const GoldenCase& golden, GoldenModel& model) {
   Comparisons out;
   const auto settings = settings_of(golden, model.family);
   const auto conditions = given(golden);
-  auto shot = flow_shot(model, settings, "");
-  TRY_ASSIGN(shot.drawing.size, size_of(golden, "in.latents_patchified"));
-  const auto steps = steps_of(golden, {"act.timesteps", "act.step_latents_packed"}, {});
-  set_schedule(model, shot, steps.value_or(4));
-  shot.noise[NoiseUse::start] = "in.latents_patchified";
+  TRY_ASSIGN(auto shot, main_shot(golden, model, settings, "in.latents_patchified"));
   shot.drawing.guidance =
       model.denoiser->traits().guidance || model.files.index.flag("is_distilled", false)
           ? 1
@@ -263,11 +310,7 @@ Result<Comparisons> check_z_image(const GoldenCase& golden, GoldenModel& model) 
   Comparisons out;
   const auto settings = settings_of(golden, model.family);
   const auto conditions = given(golden);
-  auto shot = flow_shot(model, settings, "");
-  TRY_ASSIGN(shot.drawing.size, size_of(golden, "in.latents"));
-  const auto steps = steps_of(golden, {"act.timesteps", "act.step_latents"}, {});
-  set_schedule(model, shot, steps.value_or(4));
-  shot.noise[NoiseUse::start] = "in.latents";
+  TRY_ASSIGN(auto shot, main_shot(golden, model, settings, "in.latents"));
   shot.drawing.guidance = classifier_free_guidance(model.family, settings.guidance);
   TRY(run_shot(golden, model, shot, conditions.positive, conditions.negative, out));
   return out;
@@ -275,21 +318,38 @@ Result<Comparisons> check_z_image(const GoldenCase& golden, GoldenModel& model) 
 
 }  // namespace
 
-Result<Comparisons> check_pipeline(const GoldenCase& golden, tensor::Executor& executor) {
-  TRY_ASSIGN(const auto model, open_golden(golden, executor));
-  switch (model->family) {
+namespace {
+
+Result<Comparisons> check_family(const GoldenCase& golden, GoldenModel& model,
+                                 tensor::Executor& executor) {
+  switch (model.family) {
     case Family::sd1:
     case Family::sd2:
     case Family::sdxl:
-      return check_sd(golden, *model, executor);
+      return check_sd(golden, model, executor);
     case Family::flux1:
-      return check_flux(golden, *model);
+      return check_flux(golden, model);
     case Family::flux2:
-      return check_flux2(golden, *model);
+      return check_flux2(golden, model);
     case Family::z_image:
-      return check_z_image(golden, *model);
+      return check_z_image(golden, model);
   }
   return fail(ErrorCode::internal, "a family without a check");
+}
+
+}  // namespace
+
+Result<Comparisons> check_pipeline(const GoldenCase& golden, tensor::Executor& executor) {
+  TRY_ASSIGN(const auto model, open_golden(golden, executor));
+  auto out = check_family(golden, *model, executor);
+  if (out && std::ranges::all_of(*out, &models::Comparison::good)) return out;
+  const auto settings = settings_of(golden, model->family);
+  if (settings.assumed.empty() || (out && out->empty())) return out;
+  // A wrong guess is not to be told from a wrong result.
+  return fail(ErrorCode::invalid_argument,
+              std::format("{}; neither case.json nor README.md says a setting that may matter, and "
+                          "it was taken as the pipeline's own: {}",
+                          out ? models::worst(*out).text() : out.error().text(), settings.assumed));
 }
 
 bool pipeline_is_known(const std::filesystem::path& folder) {

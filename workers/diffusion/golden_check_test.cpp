@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <format>
 #include <fstream>
 
 #include "diffusion/golden_executors.h"
@@ -72,6 +73,55 @@ TEST_F(GoldenCheck, BrokenCasesFailWithAReason) {
       fs::rename(kept, whole / file);
     }
   }
+}
+
+// A case is asked for by what it says: wrong types and sizes of anything in it are its failure.
+TEST_F(GoldenCheck, HostileCasesFailWithAReason) {
+  const auto folder = copy("sched_euler");
+  const std::pair<std::string_view, std::string_view> cases[] = {
+      {R"({"case": ["a"], "kind": {"x": 1}, "max_abs_error": "a"})", "kind"},
+      {R"({"case": 7, "kind": 42})", "kind"},
+      {R"({"kind": "scheduler"})", "max_abs_error"},
+      {R"({"kind": "scheduler", "max_abs_error": {"default": -1}})", "allowed"},
+      {R"([1, 2, 3])", "object"},
+  };
+  for (const auto& [text, reason] : cases) {
+    write(folder / "case.json", text);
+    const auto verdict = check(folder);
+    EXPECT_EQ(verdict.outcome, Outcome::failed) << text;
+    EXPECT_NE(verdict.detail.find(reason), std::string::npos) << text << ": " << verdict.detail;
+  }
+  write(folder / "case.json", "{\"case\": \"two\\nlines\", \"kind\": \"nobody\"}");
+  EXPECT_EQ(check(folder).name, "sched_euler");
+  const auto vae = copy("vae_sd");
+  fs::remove(vae / "io.safetensors");
+  fs::create_directory(vae / "io.safetensors");
+  EXPECT_NE(check(vae).detail.find("no ordinary file"), std::string::npos);
+}
+
+TEST_F(GoldenCheck, CasesMayHaveOtherNamesAndSayTheirSettings) {
+  const auto folder = dir_.path() / "renamed";
+  fs::rename(copy("pipe_sdxl"), folder);
+  EXPECT_EQ(check(folder).outcome, Outcome::passed);
+  // Without a word of its settings it is what the reference pipeline does by itself.
+  fs::remove(folder / "README.md");
+  EXPECT_EQ(check(folder).outcome, Outcome::passed) << check(folder).detail;
+  constexpr std::string_view kCase = R"({{"case": "c", "kind": "pipeline_from_embeddings",
+    "max_abs_error": {{"latents": 1e-3, "image": 2e-3}}{}}})";
+  write(folder / "case.json", std::format(kCase, R"(, "guidance_scale": 9)"));
+  EXPECT_EQ(check(folder).outcome, Outcome::failed);
+  EXPECT_EQ(check(folder).detail.find("says"), std::string::npos);
+  write(folder / "README.md", "CFG 9");
+  write(folder / "case.json", std::format(kCase, R"(, "guidance_scale": 5)"));
+  EXPECT_EQ(check(folder).outcome, Outcome::passed);
+}
+
+TEST_F(GoldenCheck, AFailureTellsWhichSettingsWereNotSaid) {
+  const auto folder = copy("pipe_z_image");
+  fs::remove(folder / "README.md");
+  const auto verdict = check(folder);
+  EXPECT_EQ(verdict.outcome, Outcome::failed);
+  EXPECT_NE(verdict.detail.find("guidance_scale 5"), std::string::npos) << verdict.detail;
 }
 
 TEST_F(GoldenCheck, TellsUnknownKindsApart) {

@@ -19,6 +19,9 @@ using base::Result;
 constexpr std::uint64_t kFileBytesMax = 1ull << 30;
 
 Result<std::string> read_file(const std::filesystem::path& file) {
+  std::error_code ignored;
+  if (std::filesystem::exists(file, ignored) && !std::filesystem::is_regular_file(file, ignored))
+    return fail(ErrorCode::io_error, std::format("{} is no ordinary file", file.string()));
   std::ifstream in(file, std::ios::binary | std::ios::ate);
   if (!in) return fail(ErrorCode::not_found, std::format("there is no file {}", file.string()));
   const auto size = in.tellg();
@@ -119,6 +122,15 @@ Result<GoldenTensor> GoldenCase::read(std::string_view tensor) const {
   if (found == tensors.end())
     return fail(ErrorCode::not_found, std::format("case {} has no tensor '{}'", name, tensor));
   return found->second;
+}
+
+Result<GoldenTensor> GoldenCase::read(std::string_view tensor, std::size_t rank) const {
+  TRY_ASSIGN(auto out, read(tensor));
+  if (out.shape.rank() != rank || out.data.empty())
+    return fail(ErrorCode::malformed,
+                std::format("tensor '{}' of case {} has the shape {}, {} axes were expected",
+                            tensor, name, out.shape.text(), rank));
+  return out;
 }
 
 double GoldenCase::allowed(std::string_view what) const {

@@ -49,6 +49,8 @@ struct GoldenCase {
 
   // Errors: not_found, which names the tensor.
   base::Result<GoldenTensor> read(std::string_view tensor) const;
+  // Errors: also malformed, when it is empty or has another number of axes.
+  base::Result<GoldenTensor> read(std::string_view tensor, std::size_t rank) const;
   // Largest absolute error that is allowed of `what` ("latents", "image"), else of "default".
   double allowed(std::string_view what = "default") const;
 };

@@ -29,18 +29,20 @@ Result<JointSizes> read_tokens(const GoldenCase& golden, FeedStore& inputs) {
   inputs.add("time", time_sinusoid(time, 1000));
   if (golden.tensors.contains("in.guidance"))
     inputs.add("guidance", time_sinusoid(golden.tensors.at("in.guidance"), 1000));
-  TRY_ASSIGN(const auto image, golden.read("in.hidden_states"));
-  TRY_ASSIGN(const auto text, golden.read("in.encoder_hidden_states"));
-  if (image.shape.rank() != 3 || text.shape.rank() != 3)
-    return fail(ErrorCode::malformed, "tokens of the case are not [items, tokens, channels]");
+  TRY_ASSIGN(const auto image, golden.read("in.hidden_states", 3));
+  TRY_ASSIGN(const auto text, golden.read("in.encoder_hidden_states", 3));
   return JointSizes{image.shape[0], text.shape[1], image.shape[1]};
 }
 
-// Rows of [.., rows, channels] from `begin` on, `count` of them, of item `item`.
+// Rows of [.., rows, channels] from `begin` on, `count` of them, of item `item`; none where the
+// case has fewer.
 GoldenTensor rows_of(const GoldenTensor& from, std::int64_t item, std::int64_t begin,
                      std::int64_t count) {
+  if (from.shape.rank() == 0) return {};
   const auto channels = from.shape.last();
   const auto rows = from.shape.rank() > 1 ? from.shape.last(1) : 1;
+  if ((item * rows + begin + count) * channels > static_cast<std::int64_t>(from.data.size()))
+    return {};
   const auto at = from.data.begin() + (item * rows + begin) * channels;
   return {.shape = {1, count, channels}, .data = {at, at + count * channels}};
 }
@@ -56,9 +58,9 @@ Result<Item> item_of(const GoldenCase& golden, std::int64_t item) {
   for (std::int64_t i = 0; i <= item; ++i) {
     out.begin_image += z_image_padded(out.image());
     out.begin_caption += z_image_padded(out.caption);
-    TRY_ASSIGN(const auto picture, golden.read(std::format("in.x.{}", i)));
-    TRY_ASSIGN(const auto caption, golden.read(std::format("in.cap_feats.{}", i)));
-    if (picture.shape.rank() != 4 || picture.shape[2] % 2 != 0 || picture.shape[3] % 2 != 0)
+    TRY_ASSIGN(const auto picture, golden.read(std::format("in.x.{}", i), 4));
+    TRY_ASSIGN(const auto caption, golden.read(std::format("in.cap_feats.{}", i), 2));
+    if (picture.shape[2] % 2 != 0 || picture.shape[3] % 2 != 0)
       return fail(ErrorCode::malformed, "a picture of the case is not of whole patches");
     out.rows = picture.shape[2] / 2;
     out.columns = picture.shape[3] / 2;
@@ -99,6 +101,8 @@ Result<std::vector<Comparison>> run_item(const GoldenCase& golden, tensor::Execu
   };
   const auto picture_name = std::format("out.sample.{}", item);
   TRY_ASSIGN(const auto picture, golden.read(picture_name));
+  if (picture.shape.rank() == 0)
+    return fail(ErrorCode::malformed, std::format("'{}' is no picture", picture_name));
   TRY(compare_with(picture_name,
                    unpack_latents(sample, picture.shape[0], 2 * size.rows, 2 * size.columns,
                                   PatchOrder::row_column_channel),
@@ -159,6 +163,8 @@ Result<JointRun> z_image_run(const GoldenCase& golden, std::int64_t item) {
   TRY_ASSIGN(const auto picture, golden.read(std::format("in.x.{}", item)));
   TRY_ASSIGN(auto caption, golden.read(std::format("in.cap_feats.{}", item)));
   TRY_ASSIGN(const auto times, golden.read("in.t"));
+  if (item < 0 || item >= static_cast<std::int64_t>(times.data.size()))
+    return fail(ErrorCode::malformed, std::format("the case has no time of item {}", item));
   const auto padded = z_image_padded(size.caption);
   const ZImageSizes sizes{size.image(), padded};
   out.build = [=](Graph& graph, Part part) { build_z_image(graph, config, sizes, part); };

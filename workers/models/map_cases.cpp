@@ -24,7 +24,7 @@ Result<GoldenTensor> read_map(const GoldenCase& golden, std::string_view name) {
 Result<Comparisons> run_unet(const GoldenCase& golden, tensor::Executor& executor) {
   TRY_ASSIGN(const auto config, unet_config(golden.config));
   TRY_ASSIGN(const auto sample, read_map(golden, "in.sample"));
-  TRY_ASSIGN(const auto context, golden.read("in.encoder_hidden_states"));
+  TRY_ASSIGN(const auto context, golden.read("in.encoder_hidden_states", 3));
   TRY_ASSIGN(const auto timestep, golden.read("in.timestep"));
   Graph graph(golden.weights);
   build_unet(graph, config,
