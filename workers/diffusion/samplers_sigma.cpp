@@ -55,16 +55,31 @@ class EulerSampler : public SigmaSampler {
   }
 };
 
-// Goes down further than the next sigma and comes back up with fresh noise. For flows the share of
-// the picture changes on the way, so that the step is scaled.
-class AncestralSampler : public SigmaSampler {
+// Takes fresh noise with every step.
+class NoisySampler : public SigmaSampler {
  public:
   using SigmaSampler::SigmaSampler;
   bool needs_noise(std::size_t) const override { return true; }
   void step(std::size_t i, std::span<const float> output, std::span<float> sample,
             std::span<const float> noise) override {
     CHECK(output.size() == sample.size() && noise.size() == sample.size(), "one size");
-    const double from = schedule_.sigmas[i], to = schedule_.sigmas[i + 1];
+    go(schedule_.sigmas[i], schedule_.sigmas[i + 1], output, sample, noise);
+  }
+
+ private:
+  virtual void go(double from, double to, std::span<const float> output, std::span<float> sample,
+                  std::span<const float> noise) = 0;
+};
+
+// Goes down further than the next sigma and comes back up with fresh noise. For flows the share of
+// the picture changes on the way, so that the step is scaled.
+class AncestralSampler : public NoisySampler {
+ public:
+  using NoisySampler::NoisySampler;
+
+ private:
+  void go(double from, double to, std::span<const float> output, std::span<float> sample,
+          std::span<const float> noise) override {
     if (from <= 0) return;
     double down = 0, up = 0, scale = 1;
     if (flow()) {
@@ -83,14 +98,13 @@ class AncestralSampler : public SigmaSampler {
 };
 
 // Steps to x0 and takes fresh noise for the next sigma.
-class StochasticFlowSampler : public SigmaSampler {
+class StochasticFlowSampler : public NoisySampler {
  public:
-  using SigmaSampler::SigmaSampler;
-  bool needs_noise(std::size_t) const override { return true; }
-  void step(std::size_t i, std::span<const float> output, std::span<float> sample,
-            std::span<const float> noise) override {
-    CHECK(output.size() == sample.size() && noise.size() == sample.size(), "one size");
-    const double from = schedule_.sigmas[i], to = schedule_.sigmas[i + 1];
+  using NoisySampler::NoisySampler;
+
+ private:
+  void go(double from, double to, std::span<const float> output, std::span<float> sample,
+          std::span<const float> noise) override {
     for (std::size_t k = 0; k < sample.size(); ++k) {
       const double clean = sample[k] - from * output[k];
       sample[k] = static_cast<float>((1 - to) * clean + to * noise[k]);
