@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
 
 #include "diffusion/noise.h"
@@ -36,6 +37,96 @@ TEST(Schedule, QuantilesOfBetaDistributions) {
   EXPECT_NEAR(beta_quantile(0.25, 0.5, 0.5), std::pow(std::sin(M_PI / 8), 2), 1e-9);  // arcsine
   EXPECT_NEAR(beta_quantile(0.5, 0.6, 0.6), 0.5, 1e-12);
   EXPECT_NEAR(beta_quantile(0.36, 2, 1), 0.6, 1e-12);
+}
+
+// The share of Beta(0.6, 0.6) below x, from its density t^-0.4 (1 - t)^-0.4 by Simpson's rule. With
+// t = u^5 the density has no pole at 0, and the upper half mirrors the lower.
+double beta_share(double x) {
+  if (x > 0.5) return 1 - beta_share(1 - x);
+  const auto integral = [](double end) {
+    constexpr int kPieces = 2000;
+    const double last = std::pow(end, 0.2);
+    double sum = 0;
+    for (int i = 0; i <= kPieces; ++i) {
+      const double u = last * i / kPieces;
+      const double value = 5 * u * u * std::pow(1 - std::pow(u, 5), -0.4);
+      sum += value * (i == 0 || i == kPieces ? 1 : i % 2 == 1 ? 4 : 2);
+    }
+    return sum * last / kPieces / 3;
+  };
+  return integral(x) / integral(0.5) / 2;
+}
+
+TEST(Schedule, BetaCurvesAreQuantiles) {
+  constexpr double low = 0.029, high = 14.6;
+  for (const int steps : {2, 3, 10, 31}) {
+    const auto curve = beta_sigmas(low, high, steps);
+    ASSERT_EQ(curve.size(), static_cast<std::size_t>(steps));
+    for (int i = 0; i < steps; ++i)
+      EXPECT_NEAR(beta_share((curve[static_cast<std::size_t>(i)] - low) / (high - low)),
+                  1 - static_cast<double>(i) / (steps - 1), 1e-9)
+          << i << " of " << steps;
+  }
+}
+
+TEST(Schedule, ExponentialCurvesShrinkByOneFactor) {
+  for (const int steps : {2, 5, 30}) {
+    const auto curve = exponential_sigmas(0.03, 14, steps);
+    const double factor = std::pow(0.03 / 14, 1.0 / (steps - 1));
+    for (std::size_t i = 0; i < curve.size(); ++i)
+      EXPECT_NEAR(curve[i] / (14 * std::pow(factor, static_cast<double>(i))), 1, 1e-12)
+          << i << " of " << steps;
+  }
+}
+
+// The levels of ten steps and the times of SD's and SDXL's training that they were published with:
+// two lists of the same points.
+struct Published {
+  Curve curve;
+  std::array<double, 10> sigmas;
+  std::array<double, 10> timesteps;
+};
+constexpr std::array kPublished = {
+    Published{Curve::ays_sd,
+              {14.615, 6.475, 3.861, 2.697, 1.886, 1.396, 0.963, 0.652, 0.399, 0.152},
+              {999, 850, 736, 645, 545, 455, 343, 233, 124, 24}},
+    Published{Curve::ays_sdxl,
+              {14.615, 6.315, 3.771, 2.181, 1.342, 0.862, 0.555, 0.380, 0.234, 0.113},
+              {999, 845, 730, 587, 443, 310, 193, 116, 53, 13}}};
+
+TEST(Schedule, AlignedStepsAreThePublishedOnes) {
+  for (const auto& published : kPublished) {
+    const auto schedule = make_schedule({.curve = published.curve}, {.steps = 10});
+    ASSERT_TRUE(schedule) << schedule.error().text();
+    ASSERT_EQ(schedule->sigmas.size(), 11u);
+    EXPECT_EQ(schedule->sigmas.back(), 0);
+    for (std::size_t i = 0; i < 10; ++i) {
+      EXPECT_NEAR(schedule->sigmas[i] / published.sigmas[i], 1, 1e-6) << i;
+      // Both lists are rounded, the sigmas to three places.
+      EXPECT_NEAR(schedule->timesteps[i], published.timesteps[i], 1.5) << i;
+    }
+  }
+}
+
+// Other numbers of steps have levels evenly between the published ones, in the logarithm.
+TEST(Schedule, AlignedStepsOfOtherNumbers) {
+  for (const auto& published : kPublished) {
+    const auto& table = published.sigmas;
+    const bool sdxl = published.curve == Curve::ays_sdxl;
+    const auto half = ays_sigmas(sdxl, 5), twice = ays_sigmas(sdxl, 20),
+               seven = ays_sigmas(sdxl, 7);
+    ASSERT_EQ(half.size(), 5u);
+    ASSERT_EQ(twice.size(), 20u);
+    ASSERT_EQ(seven.size(), 7u);
+    for (std::size_t i = 0; i < 5; ++i) EXPECT_NEAR(half[i], table[2 * i], 1e-12);
+    for (std::size_t i = 0; i < 9; ++i) {
+      EXPECT_NEAR(twice[2 * i], table[i], 1e-12);
+      EXPECT_NEAR(twice[2 * i + 1], std::sqrt(table[i] * table[i + 1]), 1e-12);
+    }
+    // The fourth of seven is at place 3 * 10 / 7 of the table: two sevenths past its fifth.
+    EXPECT_NEAR(seven[3], table[4] * std::pow(table[5] / table[4], 2.0 / 7), 1e-12);
+    EXPECT_NEAR(ays_sigmas(sdxl, 1)[0], 14.615, 1e-12);
+  }
 }
 
 TEST(Schedule, RefusesWhatItDoesNotKnowOrCannotBear) {
