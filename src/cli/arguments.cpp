@@ -103,8 +103,9 @@ void add_run(Commands& c) {
 void add_image(Commands& c) {
   auto& image = c.parsed.image;
   c.image = c.app.add_subcommand("image", "Draw a picture");
-  c.image->add_option("prompt", image.prompt, "What it shows")->required();
-  c.image->add_option("-o,--output", image.output, "File to write; - for stdout")
+  c.image->add_option("prompt", image.prompt, "What it shows; may be left out with --like");
+  c.image
+      ->add_option("-o,--output", image.output, "File to write (.png, .jpg, .webp); - for stdout")
       ->type_name("FILE|-");
   c.image->add_option("-m,--model", image.model, "Name of the model; without it the only one");
   c.image->add_option("--size", image.size, "Size in pixels, as 512x768")->type_name("WxH");
@@ -125,6 +126,18 @@ void add_image(Commands& c) {
       ->add_option("--strength", image.strength, "How much of the picture changes, 0 to 1 (0.75)")
       ->check(CLI::Range(0.0, 1.0))
       ->needs(from);
+  c.image
+      ->add_option("--like", image.like,
+                   "Picture file whose settings are used where none are given here")
+      ->type_name("FILE");
+  c.image->add_option("--lora", image.adapters, "Adapter to add, with its weight (1) (repeatable)")
+      ->type_name("NAME[:WEIGHT]")
+      ->allow_extra_args(false);
+  c.image
+      ->add_option("--quality", image.quality, "Quality of JPEG and WebP; WebP with 100 is exact")
+      ->check(CLI::Range(1, 100));
+  c.image->add_option("--show", image.show, "How the terminal shows it (auto)")
+      ->check(CLI::IsMember({"auto", "never", "kitty", "iterm", "sixel", "blocks"}));
   c.image->add_option("--set", image.set, "Use a setting as given (repeatable)")
       ->type_name("NAME=VALUE")
       ->allow_extra_args(false);
@@ -300,7 +313,11 @@ std::expected<Arguments, ParseEnd> arguments_of(Commands& c) {
     return ConfigArguments{*std::move(flags), output};
   }
   if (c.run->parsed()) return std::move(parsed.run);
-  if (c.image->parsed()) return std::move(parsed.image);
+  if (c.image->parsed()) {
+    if (parsed.image.prompt.empty() && parsed.image.like.empty())
+      return wrong_usage("prompt is required: say what the picture shows, or give --like FILE");
+    return std::move(parsed.image);
+  }
   if (c.list->parsed()) return ListArguments{output};
   if (c.residents->parsed()) return ResidentsArguments{output};
   if (c.system->parsed()) return SystemArguments{output};

@@ -120,7 +120,11 @@ struct ImageArguments {
   std::optional<double> guidance;
   std::string image, mask;  // files
   std::optional<double> strength;
-  std::vector<std::string> set;  // name=value
+  std::string like;                     // picture file whose settings are taken over
+  std::vector<std::string> adapters;    // NAME:WEIGHT, or NAME
+  std::optional<std::int64_t> quality;  // of JPEG and WebP
+  std::string show = "auto";            // how the terminal shows it
+  std::vector<std::string> set;         // name=value
 };
 
 struct VersionArguments {};

@@ -1,13 +1,14 @@
 // image: draws, follows the job, fetches the pictures.
-#include <charconv>
 #include <filesystem>
 #include <format>
 
 #include "cli/commands.h"
 #include "cli/follow_job.h"
 #include "cli/interrupt.h"
+#include "cli/picture_request.h"
 #include "cli/terminal_picture.h"
 #include "insight/escape.h"
+#include "pixels/format.h"
 #include "platform/files.h"
 #include "protocol/images.h"
 
@@ -20,37 +21,16 @@ using base::fail;
 
 constexpr std::uint64_t kFileBytesMax = 64ull << 20;
 
-// "512x768", or one number for both.
-base::Status take_size(const std::string& text, protocol::ImageRequest& request) {
-  const auto at = text.find('x');
-  const auto number = [](std::string_view digits) -> std::optional<std::int64_t> {
-    std::int64_t value = 0;
-    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
-    if (error != std::errc{} || end != digits.data() + digits.size()) return std::nullopt;
-    return value;
-  };
-  const std::string_view view = text;
-  request.width = number(view.substr(0, at));
-  request.height = at == std::string::npos ? request.width : number(view.substr(at + 1));
-  if (request.width && request.height) return {};
-  return fail(ErrorCode::invalid_argument,
-              std::format("--size is '{}'; write it as 512x768, or 512", text));
-}
-
-base::Result<protocol::ImageRequest> request_of(const ImageArguments& arguments) {
-  protocol::ImageRequest out{.model = arguments.model,
-                             .prompt = arguments.prompt,
-                             .negative_prompt = arguments.negative,
-                             .steps = arguments.steps,
-                             .guidance = arguments.guidance,
-                             .seed = arguments.seed,
-                             .count = arguments.count,
-                             .sampler = arguments.sampler,
-                             .strength = arguments.strength,
-                             .preview_every = 0,
-                             .set = arguments.set};
-  if (!arguments.size.empty()) TRY(take_size(arguments.size, out));
-  return out;
+// The settings of the picture file that is to be followed; what has no room in a request is said.
+base::Result<protocol::ImageRequest> like(const DaemonClient& client, const std::string& path) {
+  if (path.empty()) return protocol::ImageRequest{};
+  const auto files = platform::create_files();
+  TRY_ASSIGN(auto bytes, files->read(path, kFileBytesMax));
+  TRY_ASSIGN(const auto answer, client.post_bytes("/api/v1/images/settings", std::move(bytes)));
+  TRY_ASSIGN(auto found, protocol::decode<protocol::FoundSettings>(answer));
+  for (const auto& left_out : found.left_out)
+    print_err("ingle: not taken over: " + insight::escape_line(left_out) + "\n");
+  return std::move(found.request);
 }
 
 void append_part(std::string& body, std::string_view boundary, std::string_view name,
@@ -82,33 +62,52 @@ base::Result<protocol::JobInfo> start(const DaemonClient& client, const ImageArg
   return protocol::decode<protocol::JobInfo>(answer);
 }
 
+// By the file's first bytes: what the daemon wrote is one of these.
+std::string_view extension_of(std::string_view file) {
+  const auto format = pixels::format_of(file);
+  if (format && *format == pixels::Format::jpeg) return ".jpg";
+  return format && *format == pixels::Format::webp ? ".webp" : ".png";
+}
+
 // Where picture `index` of `count` goes: the given name, numbered when there are several, or the
 // picture's own in the current folder.
-fs::path target_of(const ImageArguments& arguments, const std::string& id, std::size_t index,
-                   std::size_t count) {
-  if (arguments.output.empty()) return id + ".png";
+fs::path target_of(const ImageArguments& arguments, const std::string& id, std::string_view file,
+                   std::size_t index, std::size_t count) {
+  if (arguments.output.empty()) return id + std::string(extension_of(file));
   const fs::path given(arguments.output);
   if (count == 1) return given;
   return given.parent_path() /
          std::format("{}-{}{}", given.stem().native(), index + 1, given.extension().native());
 }
 
+PictureProtocol chosen_protocol(const ImageArguments& arguments, const Surroundings& around) {
+  if (arguments.output == "-") return PictureProtocol::none;
+  if (arguments.show != "auto") return picture_protocol_of(arguments.show);
+  if (!around.terminal.out) return PictureProtocol::none;
+  return picture_protocol(around.environment, around.terminal.out_colour, terminal_has_sixels);
+}
+
+void show(PictureProtocol protocol, std::string_view file, const Surroundings& around) {
+  const auto shown =
+      show_picture(protocol, file, {terminal_size(), colour_depth(around.environment)});
+  if (!shown) print_error(shown.error());
+  print_out(shown.value_or(""));
+}
+
 base::Status fetch(const DaemonClient& client, const ImageArguments& arguments,
                    const Surroundings& around, const protocol::ImageResult& result) {
   const auto files = platform::create_files();
-  const bool to_stdout = arguments.output == "-";
-  const auto protocol =
-      around.terminal.out ? picture_protocol(around.environment) : PictureProtocol::none;
+  const auto protocol = chosen_protocol(arguments, around);
   for (std::size_t i = 0; i < result.images.size(); ++i) {
     const auto& id = result.images[i];
-    TRY_ASSIGN(const auto png, client.get("/api/v1/images/" + query_escape(id) + "/file"));
-    if (to_stdout) {
-      print_out(png);
+    TRY_ASSIGN(const auto file, client.get("/api/v1/images/" + query_escape(id) + "/file"));
+    if (arguments.output == "-") {
+      print_out(file);
       continue;
     }
-    const auto path = target_of(arguments, insight::escape_line(id), i, result.images.size());
-    TRY(files->write_atomic(path, png, platform::FileMode::readable_by_all));
-    print_out(show_png(protocol, png));
+    const auto path = target_of(arguments, insight::escape_line(id), file, i, result.images.size());
+    TRY(files->write_atomic(path, file, platform::FileMode::readable_by_all));
+    show(protocol, file, around);
     print_out(
         std::format("{} (seed {})\n", path.native(), result.seed + static_cast<std::int64_t>(i)));
   }
@@ -125,7 +124,9 @@ int draw_image(const ImageArguments& arguments, const Surroundings& around) {
                         "-o - writes the picture itself, which a terminal cannot read: give a "
                         "file's name, or send it on with |",
                         {}});
-  const auto request = request_of(arguments);
+  auto followed_settings = like(*client, arguments.like);
+  if (!followed_settings) return print_error(followed_settings.error());
+  const auto request = picture_request(arguments, *std::move(followed_settings));
   if (!request) return print_error(request.error());
   const auto job = start(*client, arguments, *request);
   if (!job) return print_error(job.error());
