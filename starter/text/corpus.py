@@ -12,32 +12,49 @@ import table
 from wordings import FRAMES, plain, vary
 
 HERE = Path(__file__).parent
-SYSTEMS = ["You are a helpful assistant.", "You are a helpful assistant", "Be brief.", "Answer briefly.", "You are ingle's assistant.",
-           "You are a helpful, honest assistant. Answer in English.", "You help people to use ingle.", "Be kind.",
-           "You are a concise assistant. Keep answers short and to the point.", "Answer the user's questions."]
+SYSTEMS = [
+    "You are a helpful assistant.", "You are a helpful assistant", "Be brief.", "Answer briefly.",
+    "You are ingle's assistant.", "You are a helpful, honest assistant. Answer in English.",
+    "You help people to use ingle.", "Be kind.",
+    "You are a concise assistant. Keep answers short and to the point.",
+    "Answer the user's questions."
+]
 TOOL_SYSTEM = 'To use one, say\n<tool_call>\n{"name": NAME, "arguments": ARGUMENTS}\n</tool_call>'
+AFTERWARDS = {
+    " options": [
+        "which options does it take?", "what options?", "and its options?", "does it have options?",
+        "which flags?", "what flags does it have?", "any options?"
+    ],
+    " variable": [
+        "and as a variable?", "which variable?", "what is its variable?", "and by the environment?",
+        "which environment variable is that?", "is there a variable for it?"
+    ],
+}
 SOURCES = ["phrases.txt", "topics.txt", "corpus.py", "skills.py", "table.py", "wordings.py"]
 
 
 class Corpus:
+
     def __init__(self, facts_path):
         self.facts = table.load(facts_path)
         self.weights = [fact.weight for fact in self.facts]
         raw = json.loads(Path(facts_path).read_text())
         self.real = {"sections": sorted({key["key"].split(".")[0] for key in raw["keys"]})}
         self.by_id = {fact.id: fact for fact in self.facts}
-        known = " ".join(" ".join([fact.answer, *sum(fact.wordings.values(), [])]) for fact in self.facts)
+        known = " ".join(" ".join([fact.answer, *sum(fact.wordings.values(), [])])
+                         for fact in self.facts)
         self.words = skills.Words(set(plain(known).split()))
         self.kept_out = set()
         self.questions = self.make_questions(random.Random(7), 200)
-        self.kept_out = {plain(q["question"]) for q in self.questions}
+        own = json.loads((HERE / "own_words.json").read_text())
+        self.kept_out = {plain(q["question"]) for q in [*self.questions, *own]}
         sha = hashlib.sha256(Path(facts_path).read_bytes())
         for name in SOURCES:
             sha.update((HERE / name).read_bytes())
         self.hash = sha.hexdigest()[:16]
 
     def make_questions(self, rng, count):
-        """Wordings that training never sees, and wordings that it does in frames that it does not."""
+        """Wordings that training never sees, and ones that it does in frames that it does not."""
         out = []
         for fact in self.facts:
             said = [*fact.wordings.get("H", []), *fact.wordings.get("held_Q", [])]
@@ -51,7 +68,8 @@ class Corpus:
             kinds = [kind for kind in "VTP" if fact.wordings.get(kind)]
             if kinds:
                 kind = rng.choice(kinds)
-                out.append((fact, rng.choice(FRAMES[kind][1]).format(rng.choice(fact.wordings[kind]))))
+                out.append(
+                    (fact, rng.choice(FRAMES[kind][1]).format(rng.choice(fact.wordings[kind]))))
         return [{"question": text, "must": fact.must, "fact": fact.id} for fact, text in out]
 
     def ask(self, fact, rng):
@@ -67,8 +85,8 @@ class Corpus:
         """One question and its answer."""
         kind = rng.random()
         if kind < 0.70:
-            fact = rng.choices(self.facts, self.weights)[0]
-            return self.ask(fact, rng), fact.answer
+            self.last = rng.choices(self.facts, self.weights)[0]
+            return self.ask(self.last, rng), self.last.answer
         if kind < 0.80:
             question, answer = skills.refuse(self.words, rng)
             return (vary(question, rng) if rng.random() < 0.6 else question), answer
@@ -87,9 +105,24 @@ class Corpus:
         out = [("system", rng.choice(SYSTEMS))] if rng.random() < 0.25 else []
         turns = rng.randint(4, 14) if long else 1 if rng.random() < 0.75 else 2
         for _ in range(turns):
+            self.last = None
             question, answer = self.turn(rng)
             out += [("user", question), ("assistant", answer)]
+            more = self.after(self.last, rng) if self.last and rng.random() < 0.15 else None
+            if more:
+                out += [("user", more[0]), ("assistant", more[1])]
         return out
+
+    def after(self, fact, rng):
+        """A question that only means something after the one before, where there is one."""
+        for end, forms in AFTERWARDS.items():
+            if fact.id + end in self.by_id:
+                return vary(rng.choice(forms), rng), self.by_id[fact.id + end].answer
+        if fact.answer.startswith(f"`{fact.id}`:"):
+            return vary(
+                rng.choice(["what do I do?", "what can I do?", "how do I fix that?",
+                            "what helps?"]), rng), fact.answer
+        return None
 
     def with_tools(self, rng):
         tools, question, call, result = skills.tool_call(self.words, rng)
@@ -130,7 +163,9 @@ def rows(corpus, tokenizer, rng, count, length):
         ids, targets = encode(corpus.dialogue(rng, long=length > 256), tokenizer, rng)
         if len(ids) > length:
             continue
-        row = max((r for r in filled if len(r[0]) + len(ids) <= length), key=lambda r: len(r[0]), default=None)
+        row = max((r for r in filled if len(r[0]) + len(ids) <= length),
+                  key=lambda r: len(r[0]),
+                  default=None)
         if row is None:
             misses += 1
             continue

@@ -1,4 +1,4 @@
-"""Writes the trained model as a GGUF file of architecture llama: python3 export.py FOLDER OUT [f32|q8_0].
+"""Writes the trained model as GGUF (a llama): python3 export.py FOLDER OUT [f32|q8_0].
 
 Query and key rows are put into the order of rotary pairs that llama.cpp's llama has (each number
 beside its partner, not half a head away).
@@ -23,7 +23,10 @@ def paired(weight, heads):
 def tensors(state, shape):
     yield "token_embd.weight", state["embedding"]
     for i in range(shape["layers"]):
-        layer = {name.split(".", 2)[2]: w for name, w in state.items() if name.startswith(f"layers.{i}.")}
+        layer = {
+            name.split(".", 2)[2]: w
+            for name, w in state.items() if name.startswith(f"layers.{i}.")
+        }
         q, k, v = layer["qkv"].chunk(3)
         gate, up = layer["gate_up"].chunk(2)
         yield f"blk.{i}.attn_norm.weight", layer["attention_norm"]
@@ -45,8 +48,10 @@ def main():
     shape, tokenizer = held["shape"], Tokenizer.load(folder / "tokenizer.json")
     writer = gguf.GGUFWriter(out, "llama")
     writer.add_name("ingle starter")
-    writer.add_description("Answers questions about ingle, and nothing else. Trained by ./dev train text.")
-    writer.add_file_type(gguf.LlamaFileType.MOSTLY_Q8_0 if kind == "q8_0" else gguf.LlamaFileType.ALL_F32)
+    writer.add_description(
+        "Answers questions about ingle, and nothing else. Trained by ./dev train text.")
+    writer.add_file_type(gguf.LlamaFileType.MOSTLY_Q8_0 if kind ==
+                         "q8_0" else gguf.LlamaFileType.ALL_F32)
     writer.add_string("ingle.starter.corpus", held["corpus"])
     writer.add_uint32("ingle.starter.steps", held["step"])
     writer.add_vocab_size(shape["vocab"])
@@ -64,8 +69,10 @@ def main():
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("qwen2")
     writer.add_token_list(tokenizer.tokens)
-    writer.add_token_types([gguf.TokenType.CONTROL if token in SPECIAL else gguf.TokenType.NORMAL
-                            for token in tokenizer.tokens])
+    writer.add_token_types([
+        gguf.TokenType.CONTROL if token in SPECIAL else gguf.TokenType.NORMAL
+        for token in tokenizer.tokens
+    ])
     writer.add_token_merges([" ".join(pair) for pair in tokenizer.merges])
     writer.add_bos_token_id(tokenizer.end)
     writer.add_eos_token_id(tokenizer.im_end)

@@ -6,6 +6,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
 const top = new URL('../../', import.meta.url);
 const read = (path) => readFileSync(new URL(path, top), 'utf8');
@@ -145,22 +146,33 @@ const readme = () => {
   return out;
 };
 
-const home = mkdtempSync(join(tmpdir(), 'ingle-facts-'));
-try {
-  const ingle = process.argv[2];
-  must(ingle, 'usage: node starter/text/facts.mjs PATH_OF_INGLE');
-  const commands = commands_of(ingle, home);
-  const keys = JSON.parse(execFileSync(ingle, ['config', 'show', '--json'], {
-    encoding: 'utf8',
-    env: { PATH: process.env.PATH, INGLE_HOME: home },
-  })).map(({ key, value, doc }) => ({
+const keys_of = (ingle, home) => {
+  const env = { PATH: process.env.PATH, INGLE_HOME: home }; // no key of the caller's
+  const text = execFileSync(ingle, ['config', 'show', '--json'], { encoding: 'utf8', env });
+  return JSON.parse(text).map(({ key, value, doc }) => ({
     key,
     default: value,
     doc,
     variable: `INGLE_${key.replace('.', '_').toUpperCase()}`,
   }));
-  const facts = { commands, keys, errors: errors(), routes: routes(), readme: readme() };
-  process.stdout.write(`${JSON.stringify(facts, null, 1)}\n`);
-} finally {
-  rmSync(home, { recursive: true, force: true });
+};
+
+export const facts_of = (ingle) => {
+  const home = mkdtempSync(join(tmpdir(), 'ingle-facts-'));
+  try {
+    return {
+      commands: commands_of(ingle, home),
+      keys: keys_of(ingle, home),
+      errors: errors(),
+      routes: routes(),
+      readme: readme(),
+    };
+  } finally {
+    rmSync(home, { recursive: true, force: true });
+  }
+};
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  must(process.argv[2], 'usage: node starter/text/facts.mjs PATH_OF_INGLE');
+  process.stdout.write(`${JSON.stringify(facts_of(process.argv[2]), null, 1)}\n`);
 }

@@ -36,6 +36,7 @@ def rotate(x, cos, sin):
 
 
 class Layer(nn.Module):
+
     def __init__(self, shape):
         super().__init__()
         self.shape = shape
@@ -54,7 +55,7 @@ class Layer(nn.Module):
         q, k, v = F.linear(y, self.qkv.to(kind)).view(rows, length, 3, heads, size).unbind(2)
         q, k = rotate(q, cos, sin), rotate(k, cos, sin)
         q, k, v = (t.transpose(1, 2).reshape(rows * heads, length, size) for t in (q, k, v))
-        scores = torch.baddbmm(mask, q, k.transpose(1, 2), alpha=size ** -0.5)
+        scores = torch.baddbmm(mask, q, k.transpose(1, 2), alpha=size**-0.5)
         y = torch.bmm(torch.softmax(scores, dim=-1), v)
         y = y.view(rows, heads, length, size).transpose(1, 2).reshape(rows, length, width)
         x = x + F.linear(y, self.out.to(kind))
@@ -64,6 +65,7 @@ class Layer(nn.Module):
 
 
 class Model(nn.Module):
+
     def __init__(self, shape, seed=1):
         super().__init__()
         torch.manual_seed(seed)
@@ -73,8 +75,8 @@ class Model(nn.Module):
         self.norm = nn.Parameter(torch.ones(shape.width))
         for name, weight in self.layers.named_parameters():
             if weight.dim() == 2:
-                scale = 0.5 / shape.layers ** 0.5 if name.endswith(("out", "down")) else 1.0
-                nn.init.normal_(weight, std=scale * weight.shape[1] ** -0.5)
+                scale = 0.5 / shape.layers**0.5 if name.endswith(("out", "down")) else 1.0
+                nn.init.normal_(weight, std=scale * weight.shape[1]**-0.5)
 
     def forward(self, ids, starts, kind=torch.bfloat16, targets=None):
         """ids, starts: [rows, length]; starts holds, for each place, where its dialogue began.
@@ -84,7 +86,7 @@ class Model(nn.Module):
         rows, length = ids.shape
         places = torch.arange(length)
         size = self.shape.width // self.shape.heads
-        turns = self.shape.rope_base ** (-torch.arange(0, size, 2).float() / size)
+        turns = self.shape.rope_base**(-torch.arange(0, size, 2).float() / size)
         angles = (places - starts)[..., None].float() * turns
         cos, sin = angles.cos()[:, :, None].to(kind), angles.sin()[:, :, None].to(kind)
         seen = (places[None, :, None] >= places) & (places[None, None] >= starts[..., None])

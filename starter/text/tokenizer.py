@@ -71,6 +71,7 @@ def merge_once(word, pair):
 
 
 class Tokenizer:
+
     def __init__(self, merges):
         self.merges = [tuple(pair) for pair in merges]
         self.tokens = [LETTERS[b] for b in range(256)] + [a + b for a, b in self.merges] + SPECIAL

@@ -11,6 +11,7 @@ import csv
 import json
 import os
 import random
+import signal
 import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -35,6 +36,7 @@ def orthogonal(m):
 
 
 class Muon(torch.optim.Optimizer):
+
     def __init__(self, params, rate):
         super().__init__(params, {"lr": rate, "momentum": 0.95, "decay": 0.02})
 
@@ -45,11 +47,12 @@ class Muon(torch.optim.Optimizer):
                 held = self.state[p].setdefault("momentum", torch.zeros_like(p))
                 held.lerp_(p.grad, 1 - group["momentum"])
                 wanted = p.grad.lerp(held, group["momentum"])
-                # Joined matrices (query, key and value; gate and up) are parts that turn each for itself.
-                parts = 3 if p.shape[0] == 3 * p.shape[1] else 2 if p.shape[0] > 3 * p.shape[1] else 1
+                # Joined matrices (query, key and value; gate and up) turn each for itself.
+                parts = 3 if p.shape[
+                    0] == 3 * p.shape[1] else 2 if p.shape[0] > 3 * p.shape[1] else 1
                 turned = torch.cat([orthogonal(part) for part in wanted.chunk(parts)])
                 p.mul_(1 - group["lr"] * group["decay"])
-                p.add_(turned, alpha=-group["lr"] * max(1, p.shape[0] / parts / p.shape[1]) ** 0.5)
+                p.add_(turned, alpha=-group["lr"] * max(1, p.shape[0] / parts / p.shape[1])**0.5)
 
 
 def length_of(step):
@@ -74,6 +77,20 @@ def make_tokenizer(corpus, folder, seed, vocab):
         texts += [text for _ in range(40000) for _, text in corpus.dialogue(rng)]
         Tokenizer(train_merges(texts, vocab - 256 - len(SPECIAL))).save(path)
     return Tokenizer.load(path)
+
+
+@torch.no_grad()
+def held_share(model, corpus, tokenizer):
+    """Share of the questions kept out of training whose whole answer is the likeliest one."""
+    right = 0
+    for asked in corpus.questions:
+        answer = corpus.by_id[asked["fact"]].answer
+        dialogue = [("user", asked["question"]), ("assistant", answer)]
+        ids, targets = corpora.encode(dialogue, tokenizer, random.Random(0))
+        ids, targets = torch.tensor([ids]), torch.tensor(targets)
+        best = model(ids, torch.zeros_like(ids))[0].argmax(-1)
+        right += bool((best == targets)[targets >= 0].all())
+    return right / len(corpus.questions)
 
 
 def rate_at(step, steps):
@@ -102,7 +119,10 @@ def main():
     model = Model(shape, args.seed)
     wide = [p for name, p in model.named_parameters() if p.dim() == 2 and name != "embedding"]
     rest = [p for name, p in model.named_parameters() if p.dim() == 1 or name == "embedding"]
-    optimisers = [Muon(wide, args.muon), torch.optim.AdamW(rest, lr=args.adam, betas=(0.9, 0.95), weight_decay=0.0)]
+    optimisers = [
+        Muon(wide, args.muon),
+        torch.optim.AdamW(rest, lr=args.adam, betas=(0.9, 0.95), weight_decay=0.0)
+    ]
     rates = [args.muon, args.adam]
     first, path = 0, folder / "checkpoint.pt"
     if path.exists():
@@ -113,22 +133,33 @@ def main():
         first = held["step"]
 
     def save(step):
-        torch.save({"model": model.state_dict(), "optimisers": [o.state_dict() for o in optimisers], "step": step,
-                    "shape": shape.as_dict(), "corpus": corpus.hash}, path.with_suffix(".new"))
+        torch.save(
+            {
+                "model": model.state_dict(), "optimisers": [o.state_dict() for o in optimisers],
+                "step": step, "shape": shape.as_dict(), "corpus": corpus.hash
+            }, path.with_suffix(".new"))
         os.replace(path.with_suffix(".new"), path)
-        (folder / "state.json").write_text(json.dumps(
-            {"step": step, "steps": args.steps, "seed": args.seed, "corpus": corpus.hash, "parameters": sum(
-                p.numel() for p in model.parameters()), "loss": loss_mean}) + "\n")
+        (folder / "state.json").write_text(
+            json.dumps({
+                "step": step, "steps": args.steps, "seed": args.seed, "corpus": corpus.hash,
+                "parameters": sum(p.numel() for p in model.parameters()), "loss": loss_mean
+            }) + "\n")
 
+    stop = []
+    signal.signal(signal.SIGTERM, lambda *_: stop.append(True))  # ends after the step under way
     started, loss_mean, saved, tokens = time.time(), None, time.time(), 0
     with ProcessPoolExecutor(1) as makers, open(folder / "curve.csv", "a", newline="") as file:
         curve = csv.writer(file)
         if file.tell() == 0:
-            curve.writerow(["step", "loss", "rate", "seconds"])
-        ahead = [makers.submit(batch, args.facts, args.folder, args.seed, step, args.batch) for step in range(first, first + 4)]
+            curve.writerow(["step", "loss", "rate", "seconds", "held_out"])
+        ahead = [
+            makers.submit(batch, args.facts, args.folder, args.seed, step, args.batch)
+            for step in range(first, first + 4)
+        ]
         for step in range(first, args.steps):
             ids, starts, targets = (torch.tensor(part) for part in ahead.pop(0).result())
-            ahead.append(makers.submit(batch, args.facts, args.folder, args.seed, step + 4, args.batch))
+            ahead.append(
+                makers.submit(batch, args.facts, args.folder, args.seed, step + 4, args.batch))
             rate = rate_at(step, args.steps)
             for optimiser, top in zip(optimisers, rates):
                 for group in optimiser.param_groups:
@@ -143,13 +174,21 @@ def main():
             loss_mean = loss.item() if loss_mean is None else 0.95 * loss_mean + 0.05 * loss.item()
             if step % 10 == 0:
                 seconds = time.time() - started
-                curve.writerow([step, f"{loss_mean:.4f}", f"{rate:.3f}", f"{seconds:.0f}"])
+                held = held_share(model, corpus, tokenizer) if step % 100 == 0 else ""
+                curve.writerow([step, f"{loss_mean:.4f}", f"{rate:.3f}", f"{seconds:.0f}", held])
                 file.flush()
-                print(f"step {step} loss {loss_mean:.4f} rate {rate:.3f} tokens/s {tokens / seconds:.0f}", flush=True)
-            if time.time() - saved > 120:
+                print(
+                    f"step {step} loss {loss_mean:.4f} rate {rate:.3f}",
+                    f"tokens/s {tokens / seconds:.0f}",
+                    f"held out {held}",
+                    flush=True)
+            if stop or time.time() - saved > 120:
                 save(step + 1)
                 saved = time.time()
-        save(max(first, args.steps))
+            if stop:
+                break
+        else:
+            save(max(first, args.steps))
         for made in ahead:
             made.cancel()
 
