@@ -4,9 +4,11 @@
 #include <format>
 #include <set>
 
+#include "catalog/choose_parts.h"
 #include "catalog/names.h"
 #include "catalog/snapshot.h"
 #include "catalog/text.h"
+#include "catalog/tokenizers.h"
 
 namespace ingle::catalog {
 namespace {
@@ -64,6 +66,7 @@ std::vector<Group> group_files(FileTable& files) {
 ModelKind kind_of(const FileReading& reading, std::string_view file_name) {
   const gguf::ModelFacts& facts = reading.facts;
   const std::string name = lower(file_name);
+  if (reading.type == kComponentType) return ModelKind::component;
   if (facts.architecture == "clip" || reading.type == "mmproj" || name.starts_with("mmproj-") ||
       name.starts_with("mmproj."))
     return ModelKind::projector;
@@ -177,12 +180,10 @@ bool is_read(const Group& group) {
       group.files, [](const auto& entry) { return entry.second->second.reading != nullptr; });
 }
 
-// Tensors of something else, such as a part of a model that is listed as a whole.
+// Tensors of something else: only the first shard tells of what.
 bool is_unlisted(const Group& group) {
-  return std::ranges::any_of(group.files, [](const auto& entry) {
-    const auto& reading = entry.second->second.reading;
-    return reading != nullptr && reading->type == kUnlistedType;
-  });
+  const auto& reading = group.files.begin()->second->second.reading;
+  return reading != nullptr && reading->type == kUnlistedType;
 }
 
 ModelRecord record_of(const Group& group) {
@@ -203,7 +204,9 @@ ModelRecord record_of(const Group& group) {
   if (!is_read(group)) return out;
   out.facts = merge_facts(group);
   const gguf::ModelFacts& facts = out.facts;
-  if (info.state == ModelState::usable && facts.weight_bytes == 0) {
+  const bool words = first_entry.reading->component && first_entry.reading->component->width == 0 &&
+                     info.kind == ModelKind::component;  // a tokenizer has none
+  if (info.state == ModelState::usable && facts.weight_bytes == 0 && !words) {
     info.state = ModelState::broken;
     info.problem = "it has no weights: a vocabulary, or metadata only";
   }
@@ -218,9 +221,46 @@ ModelRecord record_of(const Group& group) {
   if (const auto& picture = first_entry.reading->picture) {
     out.picture = *picture;
     info.size_bytes = static_cast<std::int64_t>(facts.weight_bytes);
-    info.file_count = std::max<std::int64_t>(1, static_cast<std::int64_t>(picture->parts.size()));
+    info.file_count = std::max<std::int64_t>(
+        1, std::ranges::count_if(picture->parts, [](auto& part) { return part.elements > 0; }));
   }
   return out;
+}
+
+// What the parts of a model could be for others that lack them.
+void add_loose_parts(const Group& group, const ModelRecord& record, std::vector<LoosePart>& out) {
+  if (record.info.state != ModelState::usable) return;
+  const std::string& path = group.files.begin()->second->first;
+  const auto folder = folder_of(path);
+  const FileReading& reading = *group.files.begin()->second->second.reading;
+  const auto add = [&](PicturePart part, std::string_view near) {
+    out.push_back({record.info.id, std::string(near), std::move(part)});
+  };
+  if (file_name_of(path) == kModelIndex) {
+    for (auto part : record.picture.parts) {
+      part.path = std::format("{}/{}", folder, part.role);
+      add(std::move(part), folder);
+    }
+    return;
+  }
+  const bool gguf = lower(path).ends_with(".gguf");
+  if (!reading.component || (gguf && group.name.shard != 0)) return;
+  auto part = *reading.component;
+  const bool tokenizer = is_tokenizer_file(file_name_of(path));
+  // Shards are opened through the folder that they lie in.
+  part.path = tokenizer || group.name.shard != 0 ? folder : std::string_view(path);
+  if (group.files.size() > 1) {
+    part.elements = record.facts.parameters;
+    part.file_bytes = record.facts.weight_bytes;
+  }
+  // A GGUF of a text model has its tokenizer in it.
+  if (gguf && !record.facts.tokenizer.empty())
+    add({.role = "tokenizer",
+         .kind = words_for(part.kind),
+         .words = record.facts.vocabulary_size,
+         .path = path},
+        folder);
+  add(std::move(part), tokenizer ? folder_of(folder) : folder);
 }
 
 // A free id: the name; with its folder before it; with a number after that.
@@ -228,7 +268,11 @@ std::string new_id(const Group& group, const std::set<std::string>& taken) {
   constexpr std::size_t kFolderBytesMax = 48;
   constexpr std::size_t kStemBytesMax = kIdBytesMax - kFolderBytesMax - 8;
   const std::string_view path = group.files.begin()->second->first;
-  std::string id = id_part(group.name.stem, kStemBytesMax);
+  // Files of components are all called alike, and their folders tell what they are.
+  const bool nameless = group.name.stem == "model" || group.name.stem == "diffusion_pytorch_model";
+  const auto own_folder = file_name_of(folder_of(path));
+  std::string id =
+      id_part(nameless && !own_folder.empty() ? own_folder : group.name.stem, kStemBytesMax);
   if (!taken.contains(id)) return id;
   const auto folder = file_name_of(folder_of(path));
   if (!folder.empty()) id = id_part(folder, kFolderBytesMax) + "/" + id;
@@ -263,6 +307,7 @@ void index(Snapshot& snapshot) {
     const std::string id = lower(model.info.id);
     const auto stem = parse_file_path(model.files.front().native())->stem;
     snapshot.by_id.emplace(model.info.id, i);
+    if (model.info.kind == ModelKind::component) continue;  // nobody means one
     snapshot.aliases.push_back({id, kById, i});
     snapshot.aliases.push_back({lower(stem), kByFileName, i});
     snapshot.aliases.push_back({lower(id_part(stem, kIdBytesMax)), kByFileName, i});
@@ -277,17 +322,25 @@ void index(Snapshot& snapshot) {
 
 }  // namespace
 
-Snapshot make_snapshot(FileTable files) {
+Snapshot make_snapshot(FileTable files, const std::vector<NamedPart>& named) {
   Snapshot out;
   out.files = std::move(files);
   auto groups = group_files(out.files);
   std::erase_if(groups, is_unlisted);
   give_ids(groups);
+  std::vector<LoosePart> loose;
   for (const Group& group : groups) {
     ModelRecord record = record_of(group);
     record.info.id = group.files.begin()->second->second.model_id;
+    if (is_read(group)) add_loose_parts(group, record, loose);
     out.models.push_back(std::move(record));
   }
+  choose_parts(out.models, std::move(loose), named);
+  // Folders of text models have tokenizers, too: those that nobody borrows would only be noise.
+  std::erase_if(out.models, [](const ModelRecord& model) {
+    return model.info.kind == ModelKind::component && model.facts.weight_bytes == 0 &&
+           model.info.state == ModelState::usable && model.info.used_by.empty();
+  });
   std::ranges::sort(out.models, {},
                     [](const ModelRecord& m) -> const std::string& { return m.info.id; });
   index(out);

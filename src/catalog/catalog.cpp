@@ -9,6 +9,7 @@
 #include "catalog/reading.h"
 #include "catalog/snapshot.h"
 #include "catalog/text.h"
+#include "catalog/tokenizers.h"
 #include "catalog/walk.h"
 #include "storage/models_repository.h"
 #include "storage/storage.h"
@@ -37,8 +38,8 @@ std::filesystem::path tidy(const std::filesystem::path& folder) {
 bool lies_in(std::string_view path, const std::vector<std::filesystem::path>& folders) {
   return std::ranges::any_of(folders, [&](const auto& folder) {
     const std::string& start = folder.native();
-    return path.starts_with(start) &&
-           (start.ends_with('/') || path.substr(start.size()).starts_with('/'));
+    return path.starts_with(start) && (path.size() == start.size() || start.ends_with('/') ||
+                                       path.substr(start.size()).starts_with('/'));
   });
 }
 
@@ -74,6 +75,16 @@ class FolderCatalog final : public Catalog {
   Task<Status> read_files(Compared& compared);
   Task<Status> save(std::shared_ptr<const Snapshot> snapshot);
   void report(const Walk& walk) const;
+  // Of parts that were named by path.
+  std::vector<std::filesystem::path> named_paths() const {
+    std::vector<std::filesystem::path> out;
+    for (const auto& part : options_.parts) {
+      const std::filesystem::path path(part.what);
+      if (!path.is_absolute()) continue;
+      out.push_back(is_tokenizer_file(path.filename().native()) ? path.parent_path() : path);
+    }
+    return out;
+  }
   Status check_cancelled() const {
     if (options_.cancel.cancelled()) return fail(ErrorCode::cancelled, "the scan was cancelled");
     return {};
@@ -122,9 +133,11 @@ Task<Status> FolderCatalog::load_rows() {
   CO_TRY(co_await storage_.run([&](storage::Connection& db) -> Status {
     TRY_ASSIGN(const auto kept, storage::list_model_files(db));
     rows = std::make_shared<FileTable>(files_of_rows(kept));
-    FileTable shown = *rows;
-    std::erase_if(shown, [&](const auto& item) { return !lies_in(item.first, options_.folders); });
-    known = std::make_shared<Snapshot>(make_snapshot(std::move(shown)));
+    FileTable here = *rows;
+    std::erase_if(here, [&](const auto& item) {
+      return !lies_in(item.first, options_.folders) && !lies_in(item.first, named_paths());
+    });
+    known = std::make_shared<Snapshot>(make_snapshot(std::move(here), options_.parts));
     // Rows that say nothing are removed with the next scan, like those of files that are gone.
     for (const auto& row : kept) rows->try_emplace(row.path);
     return {};
@@ -156,7 +169,7 @@ Task<Status> FolderCatalog::scan() {
 
 Task<Status> FolderCatalog::scan_folders() {
   const auto started = loop_.clock().mono_now();
-  Walk walk(options_.folders, {options_.files_max, options_.depth_max});
+  Walk walk(options_.folders, {options_.files_max, options_.depth_max}, named_paths());
   while (!walk.done()) {
     CO_TRY(check_cancelled());
     CO_TRY(co_await in_bulk("catalog_walk", [&] { walk.step(files_); }));
@@ -169,7 +182,8 @@ Task<Status> FolderCatalog::scan_folders() {
   const auto unread = static_cast<std::int64_t>(compared.unread.size());
   CO_TRY(co_await read_files(compared));
   CO_TRY_ASSIGN(auto next, co_await in_bulk("catalog_list", [&] {
-                  return std::make_shared<const Snapshot>(make_snapshot(std::move(compared.files)));
+                  return std::make_shared<const Snapshot>(
+                      make_snapshot(std::move(compared.files), options_.parts));
                 }));
   snapshot_ = next;
   scanned_ = true;  // from here on load_known() has nothing to add, also while this is saved

@@ -41,8 +41,18 @@ struct ModelRecord {
 
 struct FileReading;
 
+// A part that somebody chose for a model: "MODEL ROLE=WHAT".
+struct NamedPart {
+  std::string model{};  // its id, without case
+  std::string role{};
+  std::string what{};  // a component's id, or an absolute path
+};
+// Errors: invalid_argument.
+base::Result<NamedPart> parse_named_part(std::string_view text);
+
 struct CatalogOptions {
   std::vector<std::filesystem::path> folders;
+  std::vector<NamedPart> parts{};  // paths among them are looked at, too, wherever they lie
   std::size_t files_max = 20'000;  // entries of folders looked at, over all
   int depth_max = 8;               // of sub-folders; links to folders are followed once
   // Ends a scan under way, with `cancelled`, between two files. The owner cancels and waits for its
@@ -72,7 +82,8 @@ class Catalog {
   virtual protocol::ModelList list() const = 0;
   // By id, exactly; else by a unique file name, or id without its quantisation suffix, or without
   // case. Errors: model_not_found with up to three near names, or, when nothing is in the
-  // catalogue, with what to do; model_broken with why; pending while the first scan has not ended
+  // catalogue, with what to do; model_broken with why; unsupported for components, which are no
+  // models by themselves; pending while the first scan has not ended
   // and the model is not known yet.
   virtual base::Result<ModelRecord> find(std::string_view name) const = 0;
 };

@@ -42,6 +42,13 @@ std::vector<std::size_t> candidates(const Snapshot& snapshot, const std::string&
 }
 
 Result<ModelRecord> checked(const ModelRecord& model) {
+  if (model.info.kind == protocol::ModelKind::component) {
+    const auto& users = model.info.used_by;
+    return fail(
+        ErrorCode::unsupported,
+        std::format("'{}' is a part of picture models and no model by itself; {}", model.info.id,
+                    users.empty() ? "no model here uses it" : "it is used by " + join(users)));
+  }
   if (model.info.state == ModelState::usable) return model;
   return fail(ErrorCode::model_broken,
               std::format("model '{}' is {}: {}", model.info.id,

@@ -12,7 +12,9 @@ namespace ingle::catalog {
 namespace {
 
 constexpr std::array<std::string_view, 2> kEndings{".gguf", ".safetensors"};
-constexpr std::string_view kFolderFile = "model_index.json";
+// Files that stand for the folder they lie in: a model's, a tokenizer's.
+constexpr std::array<std::string_view, 4> kFolderFiles{"model_index.json", "tokenizer.json",
+                                                       "spiece.model", "vocab.json"};
 constexpr std::array<std::string_view, 5> kPartialEndings{".part", ".partial", ".downloading",
                                                           ".incomplete", ".crdownload"};
 constexpr std::size_t kNearMax = 3;
@@ -79,8 +81,8 @@ std::optional<ModelFileName> parse_file_name(std::string_view name) {
     break;
   }
   const auto whole = std::string_view(folded).substr(0, size);
-  if (name == kFolderFile) {
-    out.stem = "model";
+  if (std::ranges::contains(kFolderFiles, name)) {
+    out.stem = name == kFolderFiles[0] ? "model" : "tokenizer";
     return out;
   }
   const auto* const ending =
@@ -103,7 +105,7 @@ std::optional<ModelFileName> parse_file_path(std::string_view path) {
   auto rest = path;
   const auto name = cut_last(rest);
   auto out = parse_file_name(name);
-  if (!out || name != kFolderFile) return out;
+  if (!out || !std::ranges::contains(kFolderFiles, name)) return out;
   auto folder = cut_last(rest);
   if (auto above = rest; cut_last(above) == "snapshots") {
     const auto hub = cut_last(above);

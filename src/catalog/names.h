@@ -20,11 +20,11 @@ struct ModelFileName {
   bool partial = false;           // .part, .partial, .downloading, .incomplete, .crdownload
 };
 
-// Nothing when it is no name of a GGUF or safetensors file, nor model_index.json. Letters count
-// without case.
+// Nothing when it is no name of a GGUF or safetensors file, nor of one that stands for its folder
+// (model_index.json, and those of tokenizers.h). Letters count without case, but for the latter.
 std::optional<ModelFileName> parse_file_name(std::string_view name);
 
-// The same for a whole path: what stands for a diffusers folder is called as the folder, or, in a
+// The same for a whole path: what stands for a folder is called as the folder, or, in a
 // hub's cache (models--WHO--WHAT/snapshots/HASH), as the model.
 std::optional<ModelFileName> parse_file_path(std::string_view path);
 

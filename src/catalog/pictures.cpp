@@ -2,13 +2,14 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <format>
 #include <map>
 #include <set>
 
 #include "catalog/reading.h"
-#include "catalog/safetensors.h"
 #include "catalog/text.h"
+#include "catalog/tokenizers.h"
 #include "platform/files.h"
 #include "protocol/json.h"
 
@@ -24,20 +25,17 @@ constexpr std::uint64_t kConfigBytesMax = 4 << 20;
 constexpr std::size_t kShardsMax = 256;
 constexpr std::size_t kProblemBytesMax = 1024;
 constexpr std::int64_t kSideMax = 4096;
+// Keys of GGUF files that `ingle convert` made of a whole model (weights/convert.h).
+constexpr std::string_view kConvertedIndex = "ingle.index";
+constexpr std::string_view kConvertedPart = "ingle.part.";
+// GGUF architectures that draw pictures or films.
+constexpr std::array<std::string_view, 9> kLaterArchitectures{
+    "sd1", "sd2", "sdxl", "flux", "flux2", "lumina2", "sd3", "qwen_image", "wan"};
 
-struct Family {
-  std::string_view name;
-  std::array<std::string_view, 4> needs;  // roles; empty ones are none
-  std::int64_t side;
-};
-constexpr std::array kFamilies{
-    Family{"sd1", {"unet", "vae", "text_encoder"}, 512},
-    Family{"sd2", {"unet", "vae", "text_encoder"}, 768},
-    Family{"sdxl", {"unet", "vae", "text_encoder", "text_encoder_2"}, 1024},
-    Family{"flux1", {"transformer", "vae", "text_encoder", "text_encoder_2"}, 1024},
-    Family{"flux2", {"transformer", "vae", "text_encoder"}, 1024},
-    Family{"z_image", {"transformer", "vae", "text_encoder"}, 1024},
-};
+// The side that families were trained for.
+std::int64_t side_of_family(std::string_view family) {
+  return family == "sd1" ? 512 : family == "sd2" ? 768 : 1024;
+}
 
 // Pipelines by their class names; sd1 may turn out to be sd2.
 constexpr std::array<std::pair<std::string_view, std::string_view>, 8> kPipelines{{
@@ -50,11 +48,6 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 8> kPipeline
     {"Flux2KleinPipeline", "flux2"},
     {"ZImagePipeline", "z_image"},
 }};
-
-const Family* find_family(std::string_view name) {
-  const auto found = std::ranges::find(kFamilies, name, &Family::name);
-  return found == kFamilies.end() ? nullptr : &*found;
-}
 
 Result<Json> read_json(const std::filesystem::path& path) {
   TRY_ASSIGN(const auto text, platform::create_files()->read(path, kConfigBytesMax));
@@ -103,35 +96,48 @@ Result<std::vector<std::filesystem::path>> weight_files(const std::filesystem::p
   return fail(ErrorCode::not_found, "it has no .safetensors file");
 }
 
-// Adds what a tensor file holds; notes which type most bytes have.
-base::Status add_file(const std::filesystem::path& path, PicturePart& part,
-                      std::map<std::string, std::uint64_t>& types) {
-  TRY_ASSIGN(const auto tensors, read_safetensors_header(path));
-  for (const auto& tensor : tensors) {
-    part.elements += tensor.elements;
-    part.file_bytes += tensor.bytes;
-    types[tensor.type] += tensor.bytes;
-  }
-  return {};
+using Types = std::map<std::string, std::uint64_t, std::less<>>;  // bytes by type of number
+
+void add_types(const TensorList& tensors, Types& types) {
+  for (const auto& tensor : tensors.all()) types[tensor.type] += tensor.size_bytes;
 }
 
-std::string main_type(const std::map<std::string, std::uint64_t>& types) {
+std::string main_type(const Types& types) {
   if (types.empty()) return {};
   return printable(
       std::ranges::max_element(types, {}, [](const auto& t) { return t.second; })->first, 64);
 }
 
-// The roles that model_index.json names a class for, of those that hold weights.
+// The roles that model_index.json names a class for, of those that are looked at.
 std::vector<std::string> roles_of(const Json& index) {
   std::vector<std::string> out;
-  for (const std::string_view role :
-       {"unet", "transformer", "vae", "text_encoder", "text_encoder_2"}) {
+  for (const std::string_view role : {"unet", "transformer", "vae", "text_encoder",
+                                      "text_encoder_2", "tokenizer", "tokenizer_2"}) {
     const auto* entry = index.find(role);
     const auto* pair = entry ? entry->as_array() : nullptr;
     if (pair != nullptr && pair->size() == 2 && (*pair)[1].as_string() != nullptr)
       out.emplace_back(role);
   }
   return out;
+}
+
+// Decoders of one shape are trained for different latents: what a configuration's factor tells.
+std::string_view latents_by_factor(double factor) {
+  constexpr std::array<std::pair<double, std::string_view>, 4> kFactors{
+      {{0.18215, "sd"}, {0.13025, "sdxl"}, {0.3611, "flux"}, {1.5305, "sd3"}}};
+  for (const auto& [known, latents] : kFactors)
+    if (std::abs(factor - known) < 1e-4) return latents;
+  return {};
+}
+
+// By the configuration in the folder, if there is one, else by how people call such files.
+std::string latents_of_vae(const std::filesystem::path& folder, std::string_view file_name) {
+  if (const auto config = read_json(folder / "config.json"))
+    if (const auto* factor = config->find("scaling_factor"); factor && factor->as_double())
+      return std::string(latents_by_factor(*factor->as_double()));
+  const auto name = lower(file_name);
+  if (name.contains("sdxl") || name.contains("xl_vae") || name.contains("xl-vae")) return "sdxl";
+  return name.contains("sd3") ? "sd3" : "";
 }
 
 // The side that the model was trained for, from its configs; 0: they do not say.
@@ -146,17 +152,17 @@ std::int64_t side_of(const std::filesystem::path& folder) {
   return std::min(latent << (blocks - 1), kSideMax);
 }
 
-void finish(FileReading& reading, std::string_view family, PictureFacts facts,
-            const std::map<std::string, std::uint64_t>& types) {
+void finish(FileReading& reading, std::string_view family, PictureFacts facts, const Types& types) {
   reading.facts.architecture = family;
   reading.facts.quantization = main_type(types);
+  reading.facts.parameters = reading.facts.weight_bytes = 0;
   for (const auto& part : facts.parts) {
     reading.facts.parameters += part.elements;
-    reading.facts.weight_bytes += part.file_bytes;
+    reading.facts.weight_bytes += part.elements > 0 ? part.file_bytes : 0;
   }
-  if (const auto* known = find_family(family); known != nullptr && facts.side == 0)
-    facts.side = known->side;
-  if (reading.problem.empty()) reading.problem = missing_parts(family, facts);
+  if (facts.side == 0) facts.side = side_of_family(family);
+  if (reading.problem.empty() && roles_needed(family).empty())
+    reading.problem = std::format("models of the family '{}' cannot be drawn with yet", family);
   reading.picture = std::move(facts);
   if (!reading.problem.empty()) reading.lasting = false;
 }
@@ -166,51 +172,51 @@ FileReading with_problem(std::string problem) {
       .problem = printable(problem, kProblemBytesMax), .lasting = false, .picture = PictureFacts{}};
 }
 
-// How a single file calls the part that a tensor belongs to; empty: none that is known.
-std::string_view role_of_tensor(std::string_view name) {
-  constexpr std::array<std::pair<std::string_view, std::string_view>, 13> kPrefixes{{
-      {"model.diffusion_model.double_blocks.", "transformer"},
-      {"model.diffusion_model.single_blocks.", "transformer"},
-      {"model.diffusion_model.", "unet"},
-      {"double_blocks.", "transformer"},
-      {"single_blocks.", "transformer"},
-      {"first_stage_model.", "vae"},
-      {"vae.", "vae"},
-      {"cond_stage_model.", "text_encoder"},
-      {"conditioner.embedders.0.", "text_encoder"},
-      {"conditioner.embedders.1.", "text_encoder_2"},
-      {"text_encoders.clip_l.", "text_encoder"},
-      {"text_encoders.t5xxl.", "text_encoder_2"},
-      {"img_in.", "transformer"},
-  }};
-  for (const auto& [prefix, role] : kPrefixes)
-    if (name.starts_with(prefix)) return role;
-  return {};
-}
-
-bool is_adapter(const std::vector<SafetensorsTensor>& tensors) {
-  return std::ranges::any_of(tensors, [](const auto& tensor) {
+bool is_adapter(const TensorList& tensors) {
+  return std::ranges::any_of(tensors.all(), [](const auto& tensor) {
     return tensor.name.contains(".lora_down.") || tensor.name.contains(".lora_A.");
   });
 }
 
-// The family of a single file by what tells the families apart; empty: none that is known.
-std::string_view family_of(const std::vector<SafetensorsTensor>& tensors) {
-  bool flux = false;
-  bool flux2 = false;
-  bool unet = false;
-  std::uint64_t text_width = 0;  // of the text that the UNet looks at
-  for (const auto& tensor : tensors) {
-    flux = flux || tensor.name.ends_with("double_blocks.0.img_attn.qkv.weight");
-    flux2 = flux2 || tensor.name.ends_with("double_stream_modulation_img.lin.weight");
-    if (!tensor.name.starts_with("model.diffusion_model.input_blocks.")) continue;
-    unet = true;
-    if (tensor.name.ends_with("attn2.to_k.weight") && tensor.shape.size() == 2)
-      text_width = tensor.shape[1];
+// The family of what has these parts; empty: there is nothing among them that draws.
+std::string_view family_of_parts(const std::vector<PicturePart>& parts) {
+  for (const auto& part : parts)
+    if (const auto family = family_of(part); !family.empty()) return family;
+  return {};
+}
+
+// A tokenizer inside a converted model, which has its files as texts.
+std::optional<PicturePart> converted_tokenizer(const gguf::Header& header, std::string_view role) {
+  for (const auto name : kTokenizerFiles) {
+    const auto* value = header.find(std::format("ingle.part.{}.file.{}", role, name));
+    const auto text = value != nullptr ? value->as_string() : std::nullopt;
+    if (!text) continue;
+    auto part = tokenizer_in(name, *text);
+    if (!part) return std::nullopt;  // the worker says what is wrong with it
+    part->role = role;
+    return *std::move(part);
   }
-  if (flux) return flux2 ? "flux2" : "flux1";
-  if (!unet) return {};
-  return text_width == 2048 ? "sdxl" : text_width == 1024 ? "sd2" : "sd1";
+  return std::nullopt;
+}
+
+// One part of a folder, as far as it can be read.
+Result<PicturePart> read_part(const std::filesystem::path& folder, const std::string& role,
+                              Types& types) {
+  if (role.starts_with("tokenizer")) {
+    TRY_ASSIGN(auto out, read_tokenizer_folder(folder));
+    out.role = role;
+    return out;
+  }
+  TRY_ASSIGN(const auto files, weight_files(folder));
+  TensorList tensors{std::vector<TensorList::Tensor>{}};
+  for (const auto& file : files) {
+    TRY_ASSIGN(auto more, TensorList::read_safetensors(file));
+    tensors.add(std::move(more));
+  }
+  add_types(tensors, types);
+  auto out = part_below(tensors, "", role);
+  if (out.kind == PartKind::vae) out.latents = latents_of_vae(folder, "");
+  return out;
 }
 
 }  // namespace
@@ -223,36 +229,6 @@ std::uint64_t PictureFacts::elements() const {
   std::uint64_t out = 0;
   for (const auto& part : parts) out += part.elements;
   return out;
-}
-
-std::string missing_parts(std::string_view family, const PictureFacts& facts) {
-  const auto* known = find_family(family);
-  if (known == nullptr)
-    return std::format("models of the family '{}' cannot be drawn with yet", family);
-  std::string missing;
-  for (const auto role : known->needs)
-    if (!role.empty() && !facts.has(role))
-      missing += std::format("{}{}", missing.empty() ? "" : ", ", role);
-  if (missing.empty()) return {};
-  return std::format("parts are missing: {}; a whole model is needed, such as a diffusers folder",
-                     missing);
-}
-
-std::string_view picture_family(std::string_view architecture) {
-  constexpr std::array<std::pair<std::string_view, std::string_view>, 9> kArchitectures{{
-      {"sd1", "sd1"},
-      {"sd2", "sd2"},
-      {"sdxl", "sdxl"},
-      {"flux", "flux1"},
-      {"flux2", "flux2"},
-      {"lumina2", "z_image"},
-      {"sd3", "sd3"},
-      {"qwen_image", "qwen_image"},
-      {"wan", "wan"},
-  }};
-  for (const auto& [name, family] : kArchitectures)
-    if (name == architecture) return family;
-  return {};
 }
 
 Result<FileReading> read_diffusers_folder(const std::filesystem::path& model_index) {
@@ -268,59 +244,113 @@ Result<FileReading> read_diffusers_folder(const std::filesystem::path& model_ind
   const auto folder = model_index.parent_path();
   FileReading out;
   PictureFacts facts{.side = side_of(folder)};
-  std::map<std::string, std::uint64_t> types;
+  Types types;
   for (const auto& role : roles_of(*index)) {
-    PicturePart part{.role = role};
-    const auto files = weight_files(folder / role);
-    base::Status read = files ? base::Status{} : fail(files.error());
-    for (std::size_t i = 0; read && i < files->size(); ++i)
-      read = add_file((*files)[i], part, types);
-    if (!read && out.problem.empty())
+    std::error_code ignored;
+    if (!std::filesystem::exists(folder / role, ignored)) continue;  // it may come from elsewhere
+    auto part = read_part(folder / role, role, types);
+    if (!part && out.problem.empty())
       out.problem = printable(std::format("its part '{}' cannot be used: {}; fetch the model again",
-                                          role, read.error().message),
+                                          role, part.error().message),
                               kProblemBytesMax);
-    facts.parts.push_back(std::move(part));
+    facts.parts.push_back(part ? *std::move(part) : PicturePart{.role = role});
   }
   if (family == "sd1")
     if (const auto unet = read_json(folder / "unet" / "config.json"))
       if (integer_at(*unet, "cross_attention_dim") == 1024) family = "sd2";
+  if (!facts.has("unet") && !facts.has("transformer") && out.problem.empty())
+    out.problem = "its UNet or transformer is missing: fetch the model again";
+  for (const auto role : roles_needed(family)) out.lasting = out.lasting && facts.has(role);
   finish(out, family, std::move(facts), types);
   return out;
 }
 
 Result<FileReading> read_safetensors_file(const std::filesystem::path& path) {
-  const auto tensors = read_safetensors_header(path);
+  const auto tensors = TensorList::read_safetensors(path);
   if (!tensors && tensors.error().code == ErrorCode::not_found) return fail(tensors.error());
   if (!tensors) {
     // What it would have been cannot be told: it is shown as broken.
-    auto out = with_problem(tensors.error().text());
+    auto out = with_problem("it is no whole safetensors file: " + tensors.error().text());
     out.picture.reset();
     return out;
   }
   FileReading out;
-  std::map<std::string, PicturePart> parts;
-  std::map<std::string, std::uint64_t> types;
-  const auto family = family_of(*tensors);
-  const bool adapter = is_adapter(*tensors);
-  for (const auto& tensor : *tensors) {
-    out.facts.parameters += adapter ? tensor.elements : 0;
-    out.facts.weight_bytes += adapter ? tensor.bytes : 0;
-    const std::string role(role_of_tensor(tensor.name));
-    if (adapter || family.empty() || role.empty()) continue;
-    parts[role].role = role;
-    parts[role].elements += tensor.elements;
-    parts[role].file_bytes += tensor.bytes;
-    types[tensor.type] += tensor.bytes;
+  Types types;
+  add_types(*tensors, types);
+  for (const auto& tensor : tensors->all()) {
+    out.facts.parameters += tensor.elements;
+    out.facts.weight_bytes += tensor.size_bytes;
   }
-  if (adapter || family.empty()) {
-    out.type = adapter ? "adapter" : std::string(kUnlistedType);
-    out.facts.architecture = adapter ? "lora" : "";
+  if (is_adapter(*tensors)) {
+    out.type = "adapter";
+    out.facts.architecture = "lora";
     return out;
   }
-  PictureFacts facts;
-  for (auto& [role, part] : parts) facts.parts.push_back(std::move(part));
-  finish(out, family, std::move(facts), types);
+  auto parts = parts_in(*tensors);
+  for (auto& part : parts)
+    if (part.kind == PartKind::vae && parts.size() == 1)
+      part.latents = latents_of_vae(path.parent_path(), path.filename().native());
+  if (const auto family = family_of_parts(parts); !family.empty()) {
+    finish(out, family, {.parts = std::move(parts)}, types);
+    return out;
+  }
+  out.type = parts.size() == 1 ? kComponentType : kUnlistedType;
+  if (parts.size() != 1) return out;
+  out.facts.architecture = part_kind_name(parts.front().kind);
+  out.facts.quantization = main_type(types);
+  out.component = std::move(parts.front());
   return out;
+}
+
+Result<FileReading> read_tokenizer_file(const std::filesystem::path& path) {
+  auto part = read_tokenizer(path);
+  if (!part && part.error().code == ErrorCode::not_found) return fail(part.error());
+  // Other programs have files of these names, too.
+  FileReading out{.type = std::string(part ? kComponentType : kUnlistedType)};
+  if (!part) return out;
+  out.facts.architecture = part_kind_name(part->kind);
+  out.component = *std::move(part);
+  return out;
+}
+
+void take_picture(const gguf::Header& header, FileReading& reading) {
+  const TensorList tensors(header);
+  auto& facts = reading.facts;
+  std::vector<PicturePart> parts;
+  if (header.find(kConvertedIndex) != nullptr) {  // a whole model, each part below its role
+    for (const std::string_view role :
+         {"unet", "transformer", "vae", "text_encoder", "text_encoder_2"})
+      if (const auto prefix = std::string(role) + "."; !tensors.below(prefix).empty())
+        parts.push_back(part_below(tensors, prefix, role));
+    for (const std::string_view role : {"tokenizer", "tokenizer_2"})
+      if (auto part = converted_tokenizer(header, role)) parts.push_back(*std::move(part));
+    for (const std::string_view role : {"tokenizer", "tokenizer_2"}) {
+      const auto file = std::format("{}{}.file.", kConvertedPart, role);
+      if (std::ranges::any_of(header.metadata,
+                              [&](const auto& pair) { return pair.first.starts_with(file); }))
+        parts.push_back({.role = std::string(role)});
+    }
+  } else {
+    parts = parts_in(tensors);
+  }
+  const std::string quantization = facts.quantization;
+  if (const auto family = family_of_parts(parts); !family.empty()) {
+    finish(reading, family, {.parts = std::move(parts)}, {});
+    facts.quantization = quantization;
+    return;
+  }
+  if (parts.size() == 1) {
+    const bool chats = parts.front().kind == PartKind::qwen3;
+    if (chats && (facts.pooling_type != 0 || facts.has_classifier)) return;  // it embeds
+    if (!chats) reading.type = kComponentType;
+    reading.component = std::move(parts.front());
+    return;
+  }
+  if (!std::ranges::contains(kLaterArchitectures, facts.architecture)) return;
+  reading.problem =
+      std::format("models of the family '{}' cannot be drawn with yet, or not in this layout",
+                  facts.architecture);
+  reading.picture = PictureFacts{};
 }
 
 }  // namespace ingle::catalog

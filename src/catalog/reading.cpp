@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "catalog/text.h"
+#include "catalog/tokenizers.h"
 #include "gguf/reader.h"
 #include "platform/files.h"
 #include "protocol/json.h"
@@ -128,23 +129,30 @@ bool is_lasting(ErrorCode code) {
   return std::ranges::contains(kLasting, code);
 }
 
-// The type of a GGUF file that holds the transformer of a picture model, and what it holds.
-void take_picture(FileReading& reading, const gguf::ModelFacts& facts) {
-  const auto family = picture_family(facts.architecture);
-  if (family.empty()) return;
-  PictureFacts out;
-  out.parts.push_back({.role = family.starts_with("sd") && family != "sd3" ? "unet" : "transformer",
-                       .elements = facts.parameters,
-                       .file_bytes = facts.weight_bytes});
-  reading.problem = missing_parts(family, out);
-  reading.picture = std::move(out);
+Json give(const PicturePart& part) {
+  return Json::Array{
+      part.role,   part.elements, part.file_bytes, std::string(part_kind_name(part.kind)),
+      part.width,  part.pooled,   part.channels,   part.words,
+      part.latents};
 }
 
 Json give(const PictureFacts& facts) {
   Json::Array parts;
-  for (const auto& part : facts.parts)
-    parts.emplace_back(Json::Array{part.role, part.elements, part.file_bytes});
+  for (const auto& part : facts.parts) parts.push_back(give(part));
   return Json::Object{{"side", facts.side}, {"parts", std::move(parts)}};
+}
+
+bool take(const Json& json, PicturePart& out) {
+  const auto* values = json.as_array();
+  if (!values || values->size() != 9) return false;
+  std::string kind;
+  const bool whole = take((*values)[0], out.role) && take((*values)[1], out.elements) &&
+                     take((*values)[2], out.file_bytes) && take((*values)[3], kind) &&
+                     take((*values)[4], out.width) && take((*values)[5], out.pooled) &&
+                     take((*values)[6], out.channels) && take((*values)[7], out.words) &&
+                     take((*values)[8], out.latents);
+  out.kind = part_kind_from_name(kind);
+  return whole;
 }
 
 bool take(const Json& json, std::optional<PictureFacts>& out) {
@@ -153,13 +161,8 @@ bool take(const Json& json, std::optional<PictureFacts>& out) {
   if (!side || !side->as_int() || !parts || !parts->as_array()) return false;
   auto& facts = out.emplace();
   facts.side = *side->as_int();
-  for (const Json& entry : *parts->as_array()) {
-    const auto* part = entry.as_array();
-    auto& into = facts.parts.emplace_back();
-    if (!part || part->size() != 3 || !take((*part)[0], into.role) ||
-        !take((*part)[1], into.elements) || !take((*part)[2], into.file_bytes))
-      return false;
-  }
+  for (const Json& entry : *parts->as_array())
+    if (!take(entry, facts.parts.emplace_back())) return false;
   return true;
 }
 
@@ -184,7 +187,7 @@ Result<FileReading> reading_of(std::span<const std::byte> bytes, std::uint64_t f
   facts.architecture = printable(facts.architecture, kWordBytesMax);
   facts.quantization = printable(facts.quantization, kWordBytesMax);
   facts.tokenizer = printable(facts.tokenizer, kWordBytesMax);
-  take_picture(out, facts);
+  take_picture(header, out);
   facts.chat_template =
       facts.chat_template.size() > kTemplateBytesMax ? "" : valid_utf8(facts.chat_template);
   return out;
@@ -193,6 +196,7 @@ Result<FileReading> reading_of(std::span<const std::byte> bytes, std::uint64_t f
 Result<FileReading> read_model_file(const std::filesystem::path& path) {
   const auto name = path.filename().native();
   if (name == kModelIndex) return read_diffusers_folder(path);
+  if (is_tokenizer_file(name)) return read_tokenizer_file(path);
   if (lower(name).ends_with(".safetensors")) return read_safetensors_file(path);
   auto reading = read_header(path);
   if (reading) return reading;
@@ -212,6 +216,7 @@ std::string encode_reading(const FileReading& reading) {
   out.emplace_back("type", Json(reading.type));
   out.emplace_back("facts", Json(std::move(facts)));
   if (reading.picture) out.emplace_back("picture", give(*reading.picture));
+  if (reading.component) out.emplace_back("component", give(*reading.component));
   return protocol::print_json(Json(std::move(out)));
 }
 
@@ -230,6 +235,8 @@ Result<FileReading> decode_reading(std::string_view json) {
     each_fact(out.facts,
               [&](std::string_view name, auto& value) { take_member(*facts, name, value, whole); });
   if (const Json* picture = object.find("picture")) whole = whole && take(*picture, out.picture);
+  if (const Json* part = object.find("component"))
+    whole = whole && take(*part, out.component.emplace());
   if (!whole) return fail(ErrorCode::malformed, "the kept reading of a model file is not whole");
   return out;
 }

@@ -50,7 +50,7 @@ struct Snapshot {
 
 // Groups files into models (shards of one model are one), tells their kinds and problems, and names
 // them. A model keeps the id that its first file has in `files`, as long as it is free; the ids in
-// use are written back there.
-Snapshot make_snapshot(FileTable files);
+// use are written back there. Picture models get the parts that they lack (choose_parts.h).
+Snapshot make_snapshot(FileTable files, const std::vector<NamedPart>& named = {});
 
 }  // namespace ingle::catalog

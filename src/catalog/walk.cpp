@@ -6,6 +6,7 @@
 
 #include "catalog/names.h"
 #include "catalog/text.h"
+#include "catalog/tokenizers.h"
 
 namespace ingle::catalog {
 namespace {
@@ -27,14 +28,35 @@ std::string why_unfinished(const std::string& name, const ModelFileName& parsed,
   return {};
 }
 
+// Whether it is the one of its folder's files that counts.
+bool stands_for_tokenizer(const std::string& name, const std::set<std::string>& names) {
+  for (const auto file : kTokenizerFiles)
+    if (names.contains(std::string(file)))
+      return file == name && (file != "vocab.json" || names.contains("merges.txt"));
+  return false;
+}
+
 }  // namespace
 
-Walk::Walk(const std::vector<std::filesystem::path>& folders, WalkLimits limits)
-    : limits_(limits), entries_left_(limits.entries_max) {
+Walk::Walk(const std::vector<std::filesystem::path>& folders, WalkLimits limits,
+           std::vector<std::filesystem::path> more)
+    : limits_(limits), entries_left_(limits.entries_max), more_(std::move(more)) {
   for (const auto& folder : folders | std::views::reverse) waiting_.push_back({folder});
 }
 
+void Walk::step_more(const platform::Files& files) {
+  for (const auto& path : std::exchange(more_, {})) {
+    auto info = files.info(path);
+    if (!info) continue;
+    if (!info->is_folder)
+      look_at(*std::move(info), {});
+    else
+      waiting_.push_back({path, limits_.depth_max, true});
+  }
+}
+
 void Walk::step(const platform::Files& files) {
+  if (!more_.empty()) return step_more(files);
   const Folder folder = std::move(waiting_.back());
   waiting_.pop_back();
   if (!enter(files, folder)) return;
@@ -93,6 +115,7 @@ void Walk::look_at(platform::FileInfo entry, const std::set<std::string>& names)
   if (!parsed) return;
   // A partial file beside the whole one is a later download of it: the whole one counts.
   if (parsed->partial && names.contains(name.substr(0, name.find_last_of('.')))) return;
+  if (is_tokenizer_file(name) && !stands_for_tokenizer(name, names)) return;
   if (!see(entry)) return;
   std::string unfinished = why_unfinished(name, *parsed, names);
   found_.push_back({std::move(entry), std::move(unfinished)});

@@ -33,7 +33,7 @@ std::string bytes_text(std::int64_t bytes) {
 
 // Enum values by their names on the wire.
 constexpr std::array kKinds{"text",    "embedding", "reranker", "projector",
-                            "adapter", "unknown",   "image"};
+                            "adapter", "unknown",   "image",    "component"};
 constexpr std::array kModelStates{"usable", "incomplete", "broken"};
 
 template <class E, std::size_t N>
@@ -44,7 +44,11 @@ std::string name_of(const std::array<const char*, N>& names, E value) {
 
 std::string state_text(const protocol::ModelInfo& model) {
   const auto state = name_of(kModelStates, model.state);
-  return model.problem.empty() ? state : state + ": " + model.problem;
+  if (!model.problem.empty()) return state + ": " + model.problem;
+  if (model.kind != protocol::ModelKind::component) return state;
+  std::string users;
+  for (const auto& user : model.used_by) users += (users.empty() ? "used by " : ", ") + user;
+  return users.empty() ? "not used" : users;
 }
 
 void print_models(const protocol::ModelList& list, const Terminal& terminal) {

@@ -72,6 +72,7 @@ constexpr std::array kRules{
     Rule{"images.executor", Kind::executor},
     Rule{"images.yield_after", Kind::duration},
     Rule{"images.gallery", Kind::folder},
+    Rule{"images.parts", Kind::texts},
     Rule{"images.format", Kind::image_format},
     Rule{"images.quality", Kind::number, 1, 100},
     Rule{"log.level", Kind::level},

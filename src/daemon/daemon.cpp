@@ -21,6 +21,14 @@ using base::ErrorCode;
 using insight::WarmupNeed;
 using insight::WarmupRun;
 
+// prepare() has looked at them.
+std::vector<catalog::NamedPart> named_parts(const Setup& setup) {
+  std::vector<catalog::NamedPart> out;
+  for (const auto& text : setup.config.values.images.parts)
+    if (auto part = catalog::parse_named_part(text)) out.push_back(*std::move(part));
+  return out;
+}
+
 std::vector<std::filesystem::path> model_folders(const Setup& setup) {
   std::vector<std::filesystem::path> out{setup.home.models()};
   for (const auto& folder : setup.config.values.models.folders)
@@ -147,8 +155,9 @@ Daemon::Daemon(const Setup& setup, platform::Files& files, const base::Clock& cl
       storage_(storage::Storage::create(setup.home.database_file(), loop_, log_.named("storage"))),
       processes_(platform::create_processes(loop_, lanes_, groups_.get())),
       client_(http::Client::create(loop_, {})),
-      catalog_(catalog::Catalog::create({.folders = model_folders(setup)}, files, *storage_, lanes_,
-                                        loop_, log_.named("catalog"))),
+      catalog_(catalog::Catalog::create(
+          {.folders = model_folders(setup), .parts = named_parts(setup)}, files, *storage_, lanes_,
+          loop_, log_.named("catalog"))),
       events_(clock),
       machine_(resources::create_machine(machine_options(setup, stopping_.token()), *processes_,
                                          lanes_, loop_, log_.named("resources"))),

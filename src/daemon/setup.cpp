@@ -5,6 +5,7 @@
 #include <format>
 
 #include "api/guard.h"
+#include "catalog/catalog.h"
 #include "cli/lease.h"
 #include "config/gather.h"
 #include "storage/keys.h"
@@ -49,6 +50,9 @@ base::Result<Setup> prepare(const cli::ServeOptions& options, platform::Files& f
   TRY_ASSIGN(auto home, platform::resolve_home(platform::process_environment()));
   TRY_ASSIGN(const auto sources, config::gather(home, files, environ, options.flags));
   TRY_ASSIGN(auto loaded, config::load(sources));
+  for (const auto& text : loaded.values.images.parts)
+    if (const auto part = catalog::parse_named_part(text); !part)
+      return fail(base::Error(part.error()).with_context("reading images.parts"));
   for (const auto& folder : {home.data, home.models(), home.logs, home.run, home.workers()})
     TRY(files.make_folder(folder));
   TRY_ASSIGN(auto lock, lock_home(home, files));

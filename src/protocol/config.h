@@ -84,6 +84,9 @@ struct ImagesConfig {
       "to come back.")
   std::string yield_after{"3s"};
   DOC("Where pictures are kept; empty: the data folder's gallery/.") std::string gallery{};
+  DOC("Parts for models that lack them, or others than their own: \"MODEL ROLE=PATH\", such as "
+      "\"flux-dev vae=/models/ae.safetensors\"; a component's name will do as well.")
+  std::vector<std::string> parts{};
   DOC("Kind of the pictures' files: png, jpeg or webp.") std::string format{"png"};
   DOC("Quality of JPEG and WebP files, 1 to 100; WebP with 100 is exact.") std::int64_t quality =
       90;

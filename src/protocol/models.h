@@ -19,13 +19,23 @@ enum class DOC("What a model is for.") ModelKind {
   projector,
   adapter,
   unknown,
-  image
+  image,
+  component
 };
 
 enum class DOC("Whether a model's files can be used.") ModelState {
   usable,
   incomplete,
   broken
+};
+
+struct ModelPart {
+  DOC("What it is in the model, such as \"vae\" or \"text_encoder\".") std::string role{};
+  DOC("The component, or the model, that it is borrowed from; empty: the model's own.")
+  std::string component{};
+  DOC("Its file or folder; empty: in the model's own.") std::string path{};
+  DOC("Its size, in bytes.") std::int64_t size_bytes = 0;
+  DOC("Why this one, in words.") std::string reason{};
 };
 
 struct ModelInfo {
@@ -35,7 +45,8 @@ struct ModelInfo {
   DOC("Why it cannot be used; empty when it can.") std::string problem{};
   DOC("First file, as an absolute path.") std::string path{};
   DOC("Number of files (shards).") std::int64_t file_count = 1;
-  DOC("Size of all its files, in bytes.") std::int64_t size_bytes = 0;
+  DOC("Size of all its files, in bytes, with parts that it shares with others.")
+  std::int64_t size_bytes = 0;
   DOC("When its file was last changed: Unix time in milliseconds.") std::int64_t
       modified_unix_ms = 0;
   DOC("The model's own name, from its metadata.") std::string name{};
@@ -46,6 +57,8 @@ struct ModelInfo {
   std::int64_t context_tokens_max = 0;
   DOC("Width of its embeddings; 0 when unknown.") std::int64_t embedding_length = 0;
   DOC("Whether it has a chat template.") bool has_chat_template = false;
+  DOC("What a picture model is made of.") std::vector<ModelPart> parts{};
+  DOC("The models that have a part from here.") std::vector<std::string> used_by{};
 };
 
 struct ModelList {

@@ -17,6 +17,7 @@
 #define INGLE_WIRE_TYPES(X) \
   X(ErrorInfo)              \
   X(ErrorBody)              \
+  X(ModelPart)              \
   X(ModelInfo)              \
   X(ModelList)              \
   X(DeviceInfo)             \
