@@ -3,6 +3,7 @@
 #include <format>
 
 #include "engines/engine_output.h"
+#include "engines/picture_parts.h"
 
 namespace ingle::engines {
 
@@ -20,6 +21,8 @@ platform::SpawnOptions DiffusionWorker::spawn_options() const {
   out.memory_bytes_max = plan_.memory_bytes_max;
   out.sandbox.enabled = plan_.sandbox;
   out.sandbox.read = picture_model_paths(plan_.model.info);
+  const auto parts = part_paths(plan_.settings);
+  out.sandbox.read.insert(out.sandbox.read.end(), parts.begin(), parts.end());
   out.sandbox.read.insert(out.sandbox.read.end(), plan_.readable.begin(), plan_.readable.end());
   out.sandbox.write = {plan_.socket.parent_path()};
   return out;

@@ -7,6 +7,7 @@
 #include "base/bytes.h"
 #include "base/near_names.h"
 #include "engines/given_settings.h"
+#include "engines/picture_parts.h"
 #include "engines/setting_rules.h"
 
 namespace ingle::engines {
@@ -47,6 +48,8 @@ base::Status check_value(std::string_view name, std::string_view value) {
     return number && *number >= kSideMin && *number <= kSideMax
                ? base::Status{}
                : refuse(std::format("a number from {} to {}", kSideMin, kSideMax));
+  if (is_part_setting(name))
+    return value.empty() ? refuse("a component's name, or its path") : base::Status{};
   if (name == "precision")
     return value == "f32" || value == "bf16" || value == "int8" ? base::Status{}
                                                                 : refuse("f32, bf16 or int8");
@@ -67,6 +70,7 @@ resources::Footprint footprint_of(const catalog::ModelRecord& model, std::string
                                   std::int64_t side, std::size_t device) {
   resources::Footprint out;
   for (const auto& part : model.picture.parts) {
+    if (part.elements == 0) continue;  // a tokenizer
     const auto kind = part.role.starts_with("text_encoder") ? MemoryKind::encoder
                       : part.role == "vae"                  ? MemoryKind::decoder
                                                             : MemoryKind::weights;
@@ -223,8 +227,8 @@ class PictureWording {
 
 base::Result<std::vector<std::string>> normalise_picture_overrides(
     const std::vector<std::string>& set) {
-  const std::vector<std::string> names{"threads", "precision", "executor", "device",
-                                       "picture_side"};
+  std::vector<std::string> names{"threads", "precision", "executor", "device", "picture_side"};
+  names.insert(names.end(), kPartSettings.begin(), kPartSettings.end());
   return sorted_settings(set, [&](std::string_view name, std::string_view value) -> base::Status {
     if (std::ranges::contains(names, name)) return check_value(name, value);
     return fail(ErrorCode::invalid_argument, std::format("picture models have no setting '{}'{}",
@@ -242,7 +246,10 @@ base::Result<LaunchSettings> derive_picture_settings(const catalog::ModelRecord&
                  std::format("'{}' ran out of memory while it was loaded, though it should fit",
                              model.info.id),
                  {"more free memory: close other applications"}});
-  return PictureWording(model, room, config, overrides).run();
+  TRY_ASSIGN(const auto whole, with_parts(model, overrides));
+  TRY_ASSIGN(auto out, PictureWording(whole, room, config, overrides).run());
+  std::ranges::move(part_settings(whole, overrides), std::back_inserter(out.explained));
+  return out;
 }
 
 std::vector<std::string> picture_side_for(const catalog::ModelRecord& model, std::int64_t width,
@@ -261,6 +268,7 @@ std::vector<std::string> diffusion_arguments(const LaunchSettings& settings,
   for (const auto& setting : settings.explained)
     if (setting.name == "threads" || setting.name == "precision" || setting.name == "executor")
       out.insert(out.end(), {"--" + setting.name, setting.value});
+  std::ranges::move(part_arguments(settings), std::back_inserter(out));
   if (!settings.engine_device.empty()) out.insert(out.end(), {"--device", settings.engine_device});
   return out;
 }

@@ -5,6 +5,7 @@
 //   precision     f32, bf16, int8
 //   executor      auto, onednn (the processor), ggml (a GPU, or the processor)
 //   device        auto, host, gpu0, ...
+//   vae, text_encoder, text_encoder_2, tokenizer, tokenizer_2  parts to borrow (picture_parts.h)
 //   picture_side  the largest side that room is kept for, in pixels: pictures of up to its square
 #pragma once
 

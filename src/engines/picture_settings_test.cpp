@@ -63,6 +63,47 @@ TEST(PictureSettings, TheCommandLineHasThem) {
       derive_picture_settings(sd(), room(8 * kGib), {}, {"precision=int8", "executor=onednn"}));
 }
 
+// A UNet alone, with a decoder and a tokenizer that lie elsewhere, and another decoder that fits.
+catalog::ModelRecord borrowing() {
+  auto out = sd();
+  out.picture.parts[1].path = "/m/ae.safetensors";
+  out.picture.parts.push_back({.role = "tokenizer", .file_bytes = 9, .path = "/hub/words"});
+  out.info.parts = {{.role = "vae", .component = "ae", .reason = "the only one that fits"}};
+  out.picture.fitting = {
+      {"big", {.role = "vae", .elements = 500'000'000, .path = "/far/big.safetensors"}},
+      {"other", {.role = "text_encoder", .elements = 5, .path = "/far/clip.safetensors"}}};
+  return out;
+}
+
+TEST(PictureSettings, BorrowedPartsAreGivenToTheWorker) {
+  const auto model = borrowing();
+  const auto settings = derive_picture_settings(model, room(8 * kGib), {}, {}).value();
+  EXPECT_EQ(value(settings, "vae"), "/m/ae.safetensors");
+  EXPECT_EQ(value(settings, "text_encoder"), "");
+  const auto given = [](const LaunchSettings& from) {
+    const auto arguments = diffusion_arguments(from, sd().info, "/run/x.sock");
+    std::vector<std::string> out;
+    for (std::size_t i = 0; i + 1 < arguments.size(); ++i)
+      if (arguments[i] == "--part") out.push_back(arguments[i + 1]);
+    return out;
+  };
+  EXPECT_EQ(given(settings),
+            (std::vector<std::string>{"vae=/m/ae.safetensors", "tokenizer=/hub/words"}));
+
+  // Another one, by name or path; it counts.
+  for (const std::string set : {"vae=big", "vae=/far/big.safetensors"}) {
+    const auto asked = derive_picture_settings(model, room(8 * kGib), {}, {set}).value();
+    EXPECT_EQ(value(asked, "vae"), "/far/big.safetensors");
+    EXPECT_GT(asked.footprint.total(), settings.footprint.total() + 800'000'000);
+  }
+  for (const std::string set : {"vae=other", "vae=/etc/passwd", "vae=", "text_encoder=big"})
+    EXPECT_EQ(derive_picture_settings(model, room(8 * kGib), {}, {set}).error().code,
+              ErrorCode::invalid_argument)
+        << set;
+  const auto refused = derive_picture_settings(model, room(8 * kGib), {}, {"vae=other"});
+  EXPECT_TRUE(refused.error().message.contains("these fit: big")) << refused.error().text();
+}
+
 TEST(PictureSettings, AGpuThatHoldsItIsUsed) {
   const auto on_gpu = derive_picture_settings(sd(), room(8 * kGib, 6 * kGib), {}, {}).value();
   EXPECT_EQ(on_gpu.device, "gpu0");

@@ -44,8 +44,9 @@ base::Result<std::string> fresh_key() {
 bool draws(const protocol::ModelInfo& model) { return model.kind == protocol::ModelKind::image; }
 
 base::Status check_files(platform::Files& files, const protocol::ModelInfo& model) {
-  const auto paths =
-      draws(model) ? std::vector{std::filesystem::path(model.path)} : model_files(model);
+  auto paths = draws(model) ? std::vector{std::filesystem::path(model.path)} : model_files(model);
+  for (const auto& part : model.parts)
+    if (!part.path.empty()) paths.emplace_back(part.path);
   for (const auto& path : paths)
     if (auto info = files.info(path); !info)
       return fail(ErrorCode::model_broken,

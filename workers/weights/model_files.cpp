@@ -9,6 +9,7 @@
 #include "gguf/reader.h"
 #include "weights/component_folder.h"
 #include "weights/family_defaults.h"
+#include "weights/renaming.h"
 #include "weights/single_file.h"
 
 namespace ingle::weights {
@@ -73,9 +74,29 @@ base::Result<Part> part_of_file(const std::string& role, const fs::path& path,
   return part;
 }
 
+// Whether what was opened is of the sort that the role wants; unknown classes are.
+base::Status check_kind(std::string_view role, const fs::path& path, const Part& part) {
+  const bool encodes = part.kind.contains("Text") || part.kind.contains("Encoder") ||
+                       part.kind.contains("ForCausalLM");
+  const bool decodes = part.kind.starts_with("Autoencoder");
+  const bool draws = part.kind.contains("UNet") || part.kind.contains("Transformer2D");
+  const bool wrong = role == "vae"                      ? (encodes && !decodes) || draws
+                     : role.starts_with("text_encoder") ? decodes || draws
+                     : role == "unet" || role.starts_with("transformer") ? decodes || encodes
+                                                                         : false;
+  if (!wrong) return {};
+  return base::fail(ErrorCode::model_broken,
+                    std::format("{} holds a part of class '{}', which cannot be a '{}'",
+                                path.native(), gguf::escaped(part.kind), role));
+}
+
 base::Result<Part> open_named_part(const std::string& role, const fs::path& path,
                                    std::string_view pipeline) {
   TRY(there(path));
+  if (role.starts_with("tokenizer") && !is_folder(path)) {
+    // The file of a text encoder with its words in it, or one of a tokenizer's own files.
+    return Part{.folder = path.extension() == ".gguf" ? path : path.parent_path()};
+  }
   if (is_folder(path)) {
     // The part's own folder, or a model that has such a part.
     const bool model = fs::exists(path / "model_index.json") && is_folder(path / role);
@@ -87,6 +108,23 @@ base::Result<Part> open_named_part(const std::string& role, const fs::path& path
     return Part{std::move(kind), std::move(config), nullptr, path.parent_path()};
   }
   return part_of_file(role, path, pipeline);
+}
+
+// FLUX takes what CLIP says of the whole text before it is projected; files of CLIP alone have the
+// projection with them, and what has it is taken to want it.
+base::Status leave_out_projection(ModelFiles& files) {
+  static constexpr std::array kSame{kKeep};
+  const auto found = files.parts.find("text_encoder");
+  if (files.pipeline != "FluxPipeline" || found == files.parts.end()) return {};
+  auto& part = found->second;
+  if (part.weights == nullptr || !part.weights->find("text_projection.weight")) return {};
+  part.kind = "CLIPTextModel";
+  TRY_ASSIGN(part.weights,
+             rename(std::move(part.weights), "", kSame, {.first = [](std::string_view name) {
+                      return name == "text_projection.weight" ? std::nullopt
+                                                              : std::optional(std::string(name));
+                    }}));
+  return {};
 }
 
 }  // namespace
@@ -111,8 +149,10 @@ base::Result<ModelFiles> open_model(const ModelPaths& paths) {
     if (!part)
       return base::fail(
           std::move(part).error().with_context(std::format("opening part '{}'", role)));
+    TRY(check_kind(role, path, *part));
     out.parts.insert_or_assign(role, *std::move(part));
   }
+  TRY(leave_out_projection(out));
   return out;
 }
 

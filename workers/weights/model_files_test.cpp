@@ -69,6 +69,31 @@ TEST(OpenModel, PartsFromElsewhere) {
   EXPECT_TRUE(nothing.error().text().contains("part 'vae'"));
 }
 
+TEST(OpenModel, PartsOfTheWrongSortAreRefused) {
+  const auto opened = [](const std::string& role, const fs::path& path) {
+    return open_model({.model = kGolden / "pipe_sd15", .parts = {{role, path}}});
+  };
+  const auto wrong = opened("vae", kGolden / "clip_text_l");
+  ASSERT_FALSE(wrong);
+  EXPECT_EQ(wrong.error().code, ErrorCode::model_broken);
+  EXPECT_TRUE(wrong.error().message.contains("'CLIPTextModel'")) << wrong.error().text();
+  EXPECT_FALSE(opened("text_encoder", kGolden / "full_sd15/vae"));
+  EXPECT_FALSE(opened("unet", kGolden / "full_sd15/vae"));
+  // A file of a tokenizer stands for its folder.
+  const auto words = opened("tokenizer", kGolden / "full_sd15/tokenizer/vocab.json");
+  ASSERT_TRUE(words) << words.error().text();
+  EXPECT_EQ((*words->part("tokenizer"))->folder, kGolden / "full_sd15/tokenizer");
+}
+
+TEST(OpenModel, FluxTakesClipUnprojected) {
+  const auto flux = open_model({.model = kGolden / "full_flux_schnell",
+                                .parts = {{"text_encoder", kGolden / "clip_text_g_proj"}}});
+  ASSERT_TRUE(flux) << flux.error().text();
+  EXPECT_FALSE((*flux->part("text_encoder"))->weights->find("text_projection.weight"));
+  EXPECT_TRUE(
+      (*flux->part("text_encoder"))->weights->find("text_model.embeddings.token_embedding.weight"));
+}
+
 class ChangedModel : public ::testing::Test {
  protected:
   ChangedModel() { fs::copy(kGolden / "pipe_sd15", folder_.path(), fs::copy_options::recursive); }

@@ -91,10 +91,11 @@ base::Result<ModelFiles> open_converted(const SharedWeights& source, const Weigh
   return out;
 }
 
-// Of a file that convert_to_gguf made of one part.
-base::Status take_own_config(const WeightsFile& file, Part& part) {
-  const auto kind = file.metadata.find(std::string(kPartKey) + std::string(kClassEnd));
-  const auto config = file.metadata.find(std::string(kPartKey) + std::string(kConfigEnd));
+// Of a file that brings the configuration of a part itself, below `key`, as those that
+// convert_to_gguf made of one part.
+base::Status take_own_config(const WeightsFile& file, const std::string& key, Part& part) {
+  const auto kind = file.metadata.find(key + std::string(kClassEnd));
+  const auto config = file.metadata.find(key + std::string(kConfigEnd));
   if (kind == file.metadata.end() || config == file.metadata.end() || kind->second != part.kind)
     return {};
   TRY_ASSIGN(part.config, Config::parse(config->second));
@@ -136,8 +137,10 @@ base::Result<ModelFiles> open_single_file(const fs::path& path) {
                                   some_names(*source)));
   if (out.parts.size() == 1) {
     TRY(take_config_beside(path, out.parts.begin()->second));
-    TRY(take_own_config(file, out.parts.begin()->second));
+    TRY(take_own_config(file, std::string(kPartKey), out.parts.begin()->second));
   }
+  for (auto& [role, part] : out.parts)
+    TRY(take_own_config(file, std::format("{}.{}", kPartKey, role), part));
   add_family_defaults(*source, file.metadata, path.filename().native(), out);
   return out;
 }

@@ -11,7 +11,8 @@ namespace ingle::weights {
 
 // The parts that the file has, by the roles they play in a pipeline, and the pipeline of the UNet
 // or transformer (empty when there is none). Configurations come from the shapes, or from a
-// config.json beside a file of a single part when it is of the same class. A whole family's
+// config.json beside a file of a single part when it is of the same class, or from the file's own
+// texts ("ingle.part.ROLE.class" and "ingle.part.ROLE.config"). A whole family's
 // scheduler comes with its UNet or transformer. There are no tokenizers in such files. Errors:
 // those of open_weights_file; unsupported (what was seen).
 base::Result<ModelFiles> open_single_file(const std::filesystem::path& path);
