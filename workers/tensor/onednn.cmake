@@ -27,7 +27,7 @@ ingle_worker_room(tensor_onednn
           onednn_product.cpp onednn_products.cpp onednn_int8.cpp onednn_stored.cpp
           onednn_attention.cpp onednn_blocked_attention.cpp ${tensor_kernel_objects}
   DEPS tensor OpenMP::OpenMP_CXX DNNL::dnnl)
-ingle_room_test(tensor_onednn SOURCES onednn_test.cpp DEPS tensor_reference)
+ingle_room_test(tensor_onednn SOURCES onednn_test.cpp onednn_weights_test.cpp DEPS tensor_reference)
 
 if(INGLE_BENCH)
   add_executable(onednn_bench onednn_bench.cpp)

@@ -31,6 +31,7 @@ struct Library {
   dnnl::engine engine{dnnl::engine::kind::cpu, 0};
   dnnl::stream stream{engine};
   std::map<BlockShape, std::unique_ptr<dnnl::ukernel::brgemm>> blocks{};
+  bool large_pages = true;  // until they are found to be slow
 };
 
 base::Error library_error(const dnnl::error& error, std::string_view what);
@@ -110,7 +111,7 @@ class WeightStore {
   void read_stored(Progress& progress);
   std::optional<Packing> packing_of(const Wanted& wanted) const;
   base::Status fill_batch(std::span<const Wanted> batch, Progress& progress);
-  static void cut(const Packing& packing, std::byte* to, std::vector<Piece>& pieces);
+  static void cut(const Packing& packing, std::span<std::byte> to, std::vector<Piece>& pieces);
   base::Status pack(std::span<const Piece> pieces, Progress& progress) const;
   base::Status reorder(const WeightUse& use, const PackedWeight& weight, Progress& progress) const;
 

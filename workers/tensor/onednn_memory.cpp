@@ -2,9 +2,20 @@
 
 #include <sys/mman.h>
 
+#include <chrono>
+#include <cstdint>
 #include <format>
 
 namespace ingle::tensor::cpu {
+namespace {
+
+constexpr std::uintptr_t kLargePageBytes = 2 << 20;
+// Clearing one takes 0.1 to 0.4 ms; 512 small ones take 0.3 ms, and 1 ms in a virtual machine.
+constexpr auto kLargePageTimeMax = std::chrono::microseconds(800);
+constexpr int kTries = 3;  // the first may only have been interrupted
+
+}  // namespace
+
 base::Status Pages::resize(std::int64_t bytes) {
   release();
   if (bytes == 0) return {};
@@ -18,6 +29,32 @@ base::Status Pages::resize(std::int64_t bytes) {
   data_ = static_cast<std::byte*>(data);
   bytes_ = bytes;
   return {};
+}
+
+bool Pages::prefer_large() {
+  const auto place = reinterpret_cast<std::uintptr_t>(data_);
+  const auto skipped = (kLargePageBytes - place % kLargePageBytes) % kLargePageBytes;
+  const auto whole = (static_cast<std::uintptr_t>(bytes_) - skipped) / kLargePageBytes;
+  if (static_cast<std::uintptr_t>(bytes_) < skipped + kTries * kLargePageBytes) return true;
+  std::byte* const begin = data_ + skipped;
+  if (madvise(begin, whole * kLargePageBytes, MADV_HUGEPAGE) != 0) return false;
+  for (int i = 0; i < kTries; ++i) {
+    const auto before = std::chrono::steady_clock::now();
+    *static_cast<volatile std::byte*>(begin + static_cast<std::uintptr_t>(i) * kLargePageBytes) =
+        std::byte{0};
+    if (std::chrono::steady_clock::now() - before < kLargePageTimeMax) return true;
+  }
+  madvise(begin, whole * kLargePageBytes, MADV_NOHUGEPAGE);
+  return false;
+}
+
+void Pages::hand_out(std::span<std::byte> part) {
+  constexpr std::uintptr_t kPageBytes = 4096;
+  const auto begin = reinterpret_cast<std::uintptr_t>(part.data()) / kPageBytes * kPageBytes;
+  const auto end = reinterpret_cast<std::uintptr_t>(part.data() + part.size());
+  // Where it fails (Linux before 5.14), pages come as they are touched.
+  if (end - begin >= 16 * kPageBytes)
+    madvise(reinterpret_cast<void*>(begin), end - begin, MADV_POPULATE_WRITE);
 }
 
 void Pages::release() {

@@ -1,10 +1,10 @@
 // Pages: memory straight from the system, given back as a whole. Weights and activations lie in it,
-// so that what is held is what is reported. No huge pages: products gain nothing from them, and a
-// virtual machine may need 2 s to hand out a GiB of them (0.5 s in small ones). Not thread-safe.
+// so that what is held is what is reported. Not thread-safe.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "base/error.h"
 
@@ -19,6 +19,13 @@ class Pages {
 
   // What was there is lost. Errors: out_of_memory (and then it is empty).
   base::Status resize(std::int64_t bytes);
+  // Asks for pages of 2 MiB, which are handed out several times as fast as 512 small ones; products
+  // gain nothing from them. False, and then it stays with small ones, where they are slow: a
+  // virtual machine may have to ask its host for them, and have small ones at hand.
+  bool prefer_large();
+  // Has a part handed out at once, which is faster than page by page as they are touched. Any
+  // thread, each another part.
+  static void hand_out(std::span<std::byte> part);
   std::byte* data() const { return data_; }
   std::int64_t bytes() const { return bytes_; }
 

@@ -31,8 +31,15 @@ std::string key_of(const WeightUse& use, int version) {
 // Panels of one weight.
 struct WeightStore::Piece {
   const Packing* packing;
-  std::byte* to;
+  std::span<std::byte> to;  // all of it
   Size begin, end;
+
+  // About where they lie: outputs are the outermost axis of nearly every layout.
+  std::span<std::byte> place() const {
+    const auto bytes = static_cast<Size>(to.size()), all = packing->panels();
+    return to.subspan(static_cast<std::size_t>(bytes * begin / all),
+                      static_cast<std::size_t>(bytes * end / all - bytes * begin / all));
+  }
 };
 
 // How much of all is packed, told on the thread that asked for it.
@@ -48,7 +55,7 @@ struct WeightStore::Progress {
   }
 };
 
-void WeightStore::cut(const Packing& packing, std::byte* to, std::vector<Piece>& pieces) {
+void WeightStore::cut(const Packing& packing, std::span<std::byte> to, std::vector<Piece>& pieces) {
   const Size step = std::max<Size>(1, kPieceBytes / packing.panel_bytes());
   for (Size at = 0; at < packing.panels(); at += step)
     pieces.push_back({&packing, to, at, std::min(at + step, packing.panels())});
@@ -134,6 +141,8 @@ base::Status WeightStore::fill(const PackProgress& progress) {
     }
     wanted_.erase(wanted_.begin(), wanted_.begin() + static_cast<std::ptrdiff_t>(count));
   }
+  if (progress && all.total > 0)
+    progress(static_cast<std::uint64_t>(all.total), static_cast<std::uint64_t>(all.total));
   return {};
 }
 
@@ -149,6 +158,7 @@ base::Status WeightStore::fill_batch(std::span<const Wanted> batch, Progress& pr
   for (const auto& wanted : batch) bytes += wanted.bytes();
   auto pages = std::make_unique<Pages>();
   TRY(pages->resize(bytes));
+  if (library_->large_pages) library_->large_pages = pages->prefer_large();
   std::vector<Packing> packings;
   packings.reserve(batch.size());  // pieces point into it
   std::vector<Piece> pieces;
@@ -157,7 +167,8 @@ base::Status WeightStore::fill_batch(std::span<const Wanted> batch, Progress& pr
     wanted.weight->data = to;
     to += wanted.bytes();
     if (auto packing = packing_of(wanted))
-      cut(packings.emplace_back(*packing), wanted.weight->data, pieces);
+      cut(packings.emplace_back(*packing), {wanted.weight->data, wanted.weight->layout.get_size()},
+          pieces);
   }
   TRY(pack(pieces, progress));
   for (const auto& wanted : batch) {
@@ -182,7 +193,8 @@ base::Status WeightStore::pack(std::span<const Piece> pieces, Progress& progress
         if (failed) return;
         const auto& [packing, to, begin, end] = pieces[static_cast<std::size_t>(i)];
         auto& status = done[static_cast<std::size_t>(i)];
-        status = packing->pack(begin, end, to, local);
+        Pages::hand_out(pieces[static_cast<std::size_t>(i)].place());
+        status = packing->pack(begin, end, to.data(), local);
         if (status)
           progress.add(packing->bytes_of(begin, end));
         else
@@ -200,7 +212,7 @@ base::Status WeightStore::reorder(const WeightUse& use, const PackedWeight& weig
   Pages copy;
   TRY(copy.resize(static_cast<Size>(plain.get_size())));
   std::vector<Piece> pieces;
-  cut(*packing, copy.data(), pieces);
+  cut(*packing, {copy.data(), plain.get_size()}, pieces);
   TRY(pack(pieces, progress));
   return guarded("packing weights", [&]() -> base::Status {
     dnnl::memory from(plain, library_->engine, copy.data());
