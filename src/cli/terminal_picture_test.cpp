@@ -2,7 +2,11 @@
 // Method: the environments of terminals; what is printed is decoded again, as the terminal would.
 #include "cli/terminal_picture.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <array>
 #include <charconv>
@@ -131,6 +135,36 @@ TEST(TerminalPicture, AnswersTellOfSixels) {
   EXPECT_FALSE(has_sixels("\x1b[?62;4"));
   EXPECT_FALSE(has_sixels(""));
   EXPECT_FALSE(terminal_has_sixels()) << "nobody is asked where there is no terminal";
+}
+
+// The exit code of a process on a terminal of its own that asks it: 1 when it has sixels. `answer`
+// is what that terminal says to the question; empty: nothing, ever.
+int ask(std::string_view answer) {
+  const int master = posix_openpt(O_RDWR | O_NOCTTY);
+  EXPECT_TRUE(master >= 0 && grantpt(master) == 0 && unlockpt(master) == 0);
+  const std::string name = ptsname(master);
+  const auto child = fork();
+  if (child == 0) {
+    setsid();
+    const int slave = open(name.c_str(), O_RDWR);
+    dup2(slave, STDIN_FILENO);
+    dup2(slave, STDOUT_FILENO);
+    _exit(terminal_has_sixels() ? 1 : 0);
+  }
+  std::string question(3, ' ');
+  EXPECT_EQ(read(master, question.data(), question.size()), 3);
+  EXPECT_EQ(question, "\x1b[c");
+  EXPECT_EQ(write(master, answer.data(), answer.size()), static_cast<ssize_t>(answer.size()));
+  int status = 0;
+  EXPECT_EQ(waitpid(child, &status, 0), child);
+  close(master);
+  return WEXITSTATUS(status);
+}
+
+TEST(TerminalPicture, TerminalsAreAsked) {
+  EXPECT_EQ(ask("\x1b[?62;4;22c"), 1);
+  EXPECT_EQ(ask("\x1b[?62;22c"), 0);
+  EXPECT_EQ(ask(""), 0) << "one that says nothing is not waited for";
 }
 
 TEST(TerminalPicture, KittyGetsPngsInPieces) {
