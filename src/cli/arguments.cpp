@@ -9,9 +9,9 @@
 namespace ingle::cli {
 namespace {
 
-constexpr std::array kVerbs{"image",  "jobs",   "bench",   "calibrate", "serve",  "run",  "ls",
-                            "ps",     "system", "load",    "can-run",   "unload", "show", "logs",
-                            "config", "keys",   "version", "help",      "--help"};
+constexpr std::array kVerbs{"image", "convert", "jobs",   "bench",   "calibrate", "serve",  "run",
+                            "ls",    "ps",      "system", "load",    "can-run",   "unload", "show",
+                            "logs",  "config",  "keys",   "version", "help",      "--help"};
 
 // A flag of `serve` that sets one key of the configuration.
 struct KeyFlag {
@@ -51,6 +51,7 @@ struct Parsed {
   BenchArguments bench;
   CalibrateArguments calibrate;
   ImageArguments image;
+  ConvertArguments convert;
   bool no_apply = false, show = false, forget = false;
 };
 
@@ -63,7 +64,7 @@ struct Commands {
   CLI::App *config = nullptr, *config_show = nullptr, *version = nullptr;
   CLI::App *jobs = nullptr, *jobs_list = nullptr, *jobs_show = nullptr, *jobs_follow = nullptr;
   CLI::App *jobs_cancel = nullptr, *bench = nullptr, *calibrate = nullptr;
-  CLI::App* image = nullptr;
+  CLI::App *image = nullptr, *convert = nullptr;
   CLI::App *keys = nullptr, *keys_new = nullptr, *keys_list = nullptr, *keys_remove = nullptr;
 };
 
@@ -141,6 +142,30 @@ void add_image(Commands& c) {
   c.image->add_option("--set", image.set, "Use a setting as given (repeatable)")
       ->type_name("NAME=VALUE")
       ->allow_extra_args(false);
+}
+
+void add_convert(Commands& c) {
+  auto& convert = c.parsed.convert;
+  c.convert = c.app.add_subcommand("convert", "Write a picture model as one GGUF file, quantised");
+  c.convert
+      ->add_option("source", convert.source,
+                   "A diffusers folder, a part of one, a safetensors or GGUF file, or the name of "
+                   "a model")
+      ->type_name("FILE|DIR|MODEL")
+      ->required();
+  c.convert->add_option("-o,--output", convert.file, "File to write; without it named after both")
+      ->type_name("FILE");
+  c.convert->add_option("--type", convert.type, "Type of the numbers: q8_0, q4_k, f16, ... (q8_0)");
+  c.convert
+      ->add_option("--rule", convert.rules,
+                   "Another type for tensors of this name, as '*.to_v.*=q8_0'; the first that fits "
+                   "(repeatable)")
+      ->type_name("PATTERN=TYPE")
+      ->allow_extra_args(false);
+  c.convert->add_option("--threads", convert.threads, "Threads (as many as there are cores)")
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{256}));
+  c.convert->add_flag("--replace", convert.replace, "Write over a file that is there");
+  c.convert->add_flag("--json", c.parsed.json, "Print progress and result as JSON lines");
 }
 
 void add_models(Commands& c) {
@@ -318,6 +343,10 @@ std::expected<Arguments, ParseEnd> arguments_of(Commands& c) {
       return wrong_usage("prompt is required: say what the picture shows, or give --like FILE");
     return std::move(parsed.image);
   }
+  if (c.convert->parsed()) {
+    parsed.convert.output = output;
+    return std::move(parsed.convert);
+  }
   if (c.list->parsed()) return ListArguments{output};
   if (c.residents->parsed()) return ResidentsArguments{output};
   if (c.system->parsed()) return SystemArguments{output};
@@ -391,6 +420,7 @@ std::expected<Arguments, ParseEnd> parse_arguments(const std::vector<std::string
   add_serve(c);
   add_run(c);
   add_image(c);
+  add_convert(c);
   add_models(c);
   add_jobs(c);
   add_calibrate(c);

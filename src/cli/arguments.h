@@ -127,13 +127,23 @@ struct ImageArguments {
   std::vector<std::string> set;         // name=value
 };
 
+struct ConvertArguments {
+  std::string source;  // a file or folder, or the name of a model
+  std::string file;    // to write; empty: named after the source
+  std::string type = "q8_0";
+  std::vector<std::string> rules;  // PATTERN=TYPE
+  std::optional<std::int64_t> threads;
+  bool replace = false;
+  Output output = Output::table;
+};
+
 struct VersionArguments {};
 
 using Arguments =
     std::variant<ServeOptions, RunArguments, ListArguments, ResidentsArguments, SystemArguments,
                  LoadArguments, CanRunArguments, UnloadArguments, ShowArguments, LogsArguments,
                  JobsArguments, BenchArguments, CalibrateArguments, ConfigArguments, KeysArguments,
-                 ImageArguments, VersionArguments>;
+                 ImageArguments, ConvertArguments, VersionArguments>;
 
 // Why there is nothing to run: help was asked for (0), or the usage was wrong (2).
 struct ParseEnd {

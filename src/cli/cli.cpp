@@ -17,6 +17,7 @@ struct Dispatch {
   int operator()(ServeOptions& options) const { return hooks.serve(std::move(options)); }
   int operator()(const RunArguments& arguments) const { return run_model(arguments, around); }
   int operator()(const ImageArguments& arguments) const { return draw_image(arguments, around); }
+  int operator()(const ConvertArguments& arguments) const { return convert(arguments, around); }
   int operator()(const ListArguments& arguments) const { return list_models(arguments, around); }
   int operator()(const ResidentsArguments& arguments) const {
     return list_residents(arguments, around);

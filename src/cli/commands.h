@@ -18,6 +18,7 @@ struct Surroundings {
 };
 
 int draw_image(const ImageArguments& arguments, const Surroundings& around);
+int convert(const ConvertArguments& arguments, const Surroundings& around);
 int run_model(const RunArguments& arguments, const Surroundings& around);
 int list_models(const ListArguments& arguments, const Surroundings& around);
 int list_residents(const ResidentsArguments& arguments, const Surroundings& around);

@@ -273,7 +273,8 @@ base::Status check_options(const fs::path& out, const ConvertOptions& options) {
     }
   std::error_code ignored;
   if (options.existing == Existing::keep && fs::exists(out, ignored))
-    return fail(ErrorCode::conflict, std::format("{} is there already", out.native()));
+    return fail(ErrorCode::conflict,
+                std::format("{} is there already; --replace writes over it", out.native()));
   return {};
 }
 

@@ -191,7 +191,7 @@ base::Status GgufOut::give_name(Existing existing) {
   };
   const auto conflict = [&] {
     return base::fail(base::ErrorCode::conflict,
-                      std::format("{} is there already", path_.native()));
+                      std::format("{} is there already; --replace writes over it", path_.native()));
   };
   if (!named_ && existing == Existing::keep) {
     if (link(path_)) return {};
