@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 
 import { BUILD, Home, TOP, listening, spawnDaemon, waitFor, warm } from '../tests/e2e/harness.mjs';
+import { convertRows } from './convert.mjs';
 import { median, row, rounds, say, section } from './rows.mjs';
 
 const run = promisify(execFile);
@@ -125,5 +126,10 @@ async function pictureRows() {
 }
 
 export async function diffusion() {
-  return [...(await rateRows()), ...(await ggmlRows()), ...(await pictureRows())];
+  return [
+    ...(await rateRows()),
+    ...(await ggmlRows()),
+    ...(await pictureRows()),
+    ...(await convertRows()),
+  ];
 }
