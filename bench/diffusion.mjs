@@ -51,6 +51,15 @@ async function rateRows() {
   }
   const flux = await figures('flux_bench');
   out.push(row("FLUX blocks: share of the product's rate", flux.ratio, '', ['>=', 0.6]));
+  const times = (mode) => flux[`${mode}_times_as_fast`];
+  const difference = (mode) => flux[`${mode}_difference`] * 100;
+  out.push(row('FLUX blocks in int8: times as fast as in bf16', times('int8'), 'x'));
+  out.push(row('FLUX blocks in int8: difference from bf16', difference('int8'), '%', ['<=', 3]));
+  out.push(row('FLUX blocks, weights stored as q4_0: time over that of bf16', 1 / times('q4_0'), 'x'));
+  const gb = (name) => flux[name] / 1000;
+  out.push(row('FLUX blocks: weights in bf16', gb('weights_mb'), 'GB'));
+  out.push(row('FLUX blocks: weights in int8', gb('int8_weights_mb'), 'GB'));
+  out.push(row('FLUX blocks: weights stored as q4_0', gb('q4_0_weights_mb'), 'GB'));
   const text = await figures('text_bench');
   out.push(row('CLIP-L, 77 tokens', text.clip_l_items_1_ms, 'ms', ['<=', 60]));
   return out;

@@ -34,8 +34,10 @@ struct GoldenVerdict {
   std::string detail{};  // the worst comparison, or the error
   Comparisons comparisons{};
 };
-// Never an Error: a case that cannot be read has failed.
-GoldenVerdict check_golden(const std::filesystem::path& folder, tensor::Executor& executor);
+// Never an Error: a case that cannot be read has failed. `relative_max`: what a tensor may differ
+// by (golden_relative_max); 0: every value lies within the case's own tolerance.
+GoldenVerdict check_golden(const std::filesystem::path& folder, tensor::Executor& executor,
+                           double relative_max = 0);
 // Folders with a case.json, anywhere below `root` and `root` itself, sorted.
 std::vector<std::filesystem::path> golden_folders(const std::filesystem::path& root);
 

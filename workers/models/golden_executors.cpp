@@ -9,6 +9,7 @@
 #include "tensor/ggml_executor.h"
 #include "tensor/onednn.h"
 #include "tensor/reference.h"
+#include "weights/quantised_weights.h"
 
 namespace ingle::models {
 namespace {
@@ -17,7 +18,7 @@ using tensor::GgmlWeights;
 using tensor::Precision;
 
 // Small random models multiply rounding more than trained ones: they are narrow.
-constexpr double kBf16Max = 0.05, kF16Max = 0.02, kQ8Max = 0.05;
+constexpr double kBf16Max = 0.05, kF16Max = 0.02, kQ8Max = 0.05, kInt8Max = 0.06;
 
 void add(std::vector<GoldenExecutor>& to, base::Result<std::unique_ptr<tensor::Executor>> made,
          double relative_max, std::string_view precision) {
@@ -37,6 +38,22 @@ std::vector<GoldenExecutor> golden_executors() {
   add(out, tensor::make_onednn_executor({.precision = Precision::f32, .threads = 1}), 0, "f32");
   add(out, tensor::make_onednn_executor({.precision = Precision::bf16, .threads = 2}), kBf16Max,
       "bf16");
+  // All linear layers, for these models are narrower than the rule allows.
+  add(out,
+      tensor::make_onednn_executor({.precision = Precision::int8,
+                                    .threads = 2,
+                                    .int8 = {.rows_min = 1, .inputs_min = 1, .outputs_min = 1}}),
+      kInt8Max, "int8");
+  const auto stored = [&](Precision precision, double bound) {
+    auto made = tensor::make_onednn_executor({.precision = precision,
+                                              .weights = tensor::WeightsHeld::stored,
+                                              .stored_elements_min = 1,
+                                              .threads = 2});
+    if (made) made = weights::with_blocks(*std::move(made), tensor::kQ8_0);
+    add(out, std::move(made), bound, "stored q8_0");
+  };
+  stored(Precision::f32, kQ8Max);
+  stored(Precision::bf16, kQ8Max + kBf16Max);
   const auto ggml = [&](GgmlWeights weights, double bound, std::string_view name) {
     add(out, tensor::make_ggml_executor({.device = "CPU", .threads = 1, .weights = weights}), bound,
         name);

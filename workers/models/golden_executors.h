@@ -16,8 +16,8 @@ struct GoldenExecutor {
   double relative_max = 0;
 };
 
-// Reference, oneDNN in f32 and bf16, ggml on the processor in f32, f16 and q8_0. A test fails
-// that cannot have one of them.
+// Reference, oneDNN in f32, bf16 and int8 and with weights that stay in q8_0, ggml on the processor
+// in f32, f16 and q8_0. A test fails that cannot have one of them.
 std::vector<GoldenExecutor> golden_executors();
 
 // Fails the test for every comparison that is out of bounds, and prints the worst.
