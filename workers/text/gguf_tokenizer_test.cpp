@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <utility>
 
 #include "make_gguf/gguf_writer.h"
 #include "platform/files.h"
@@ -12,6 +13,8 @@
 #include "testing/temp_folder.h"
 #include "text/pair_merges.h"
 #include "text/sentencepiece_model.h"
+#include "weights/convert.h"
+#include "weights/model_files.h"
 
 namespace ingle::text {
 namespace {
@@ -85,6 +88,28 @@ TEST(GgufTokenizer, OfQwenHasItsSpecialTokens) {
   ASSERT_TRUE(tokenizer) << tokenizer.error().text();
   EXPECT_EQ((*tokenizer)->encode("ab<|im_start|>a").value(), (Ids{256, 258, 'a'}));
   EXPECT_EQ((*tokenizer)->specials().pad, 257);
+}
+
+TEST(GgufTokenizer, OfAConvertedModelIsThatOfItsFolder) {
+  testing::TempFolder folder;
+  const auto model = kGolden / "full_flux_schnell";
+  // Twice: what was converted is converted again.
+  ASSERT_TRUE(weights::convert_to_gguf(model, folder / "f32.gguf", {.type = tensor::kF32}, false));
+  ASSERT_TRUE(weights::convert_to_gguf(folder / "f32.gguf", folder / "m.gguf", {}, false));
+  const auto files = weights::open_model({.model = folder / "m.gguf"});
+  ASSERT_TRUE(files) << files.error().text();
+  for (const auto& [role, kind] : {std::pair{"tokenizer", TokenizerKind::clip},
+                                   std::pair{"tokenizer_2", TokenizerKind::unigram}}) {
+    const auto converted = open_tokenizer((*files->part(role))->folder, kind);
+    ASSERT_TRUE(converted) << converted.error().text();
+    const auto own = open_tokenizer(model / role, kind).value();
+    EXPECT_EQ((*converted)->specials().eos, own->specials().eos);
+    EXPECT_EQ((*converted)->specials().pad, own->specials().pad);
+    for (const auto* text : {"a photo of a cat, highly detailed", "</s> <|endoftext|>", "\xff é"})
+      EXPECT_EQ((*converted)->encode(text).value(), own->encode(text).value()) << text;
+  }
+  const auto other = open_tokenizer(folder / "m.gguf" / "tokenizer_3", TokenizerKind::clip);
+  EXPECT_EQ(other.error().code, base::ErrorCode::not_found);
 }
 
 TEST(GgufTokenizer, AnotherModelsIsRefused) {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <format>
+#include <optional>
+#include <system_error>
 
 #include "base/check.h"
 #include "gguf/reader.h"
@@ -9,6 +11,7 @@
 #include "text/gguf_tokenizer.h"
 #include "text/sentencepiece_tokenizer.h"
 #include "text/tokenizer_json.h"
+#include "weights/convert.h"
 
 namespace ingle::text {
 namespace {
@@ -16,16 +19,30 @@ namespace {
 using base::ErrorCode;
 using TokenizerResult = base::Result<std::unique_ptr<Tokenizer>>;
 
-// A tokenizer's folder, read file by file.
+constexpr std::uint64_t kHeaderBytesMax = 512ull << 20;
+
+// The files of a tokenizer: in a folder, or in a converted model (weights/convert.h), where they
+// are texts of the header.
 class Folder {
  public:
-  explicit Folder(const std::filesystem::path& path) : path_(path) {}
+  static base::Result<Folder> open(const std::filesystem::path& path) {
+    Folder out(path);
+    const auto model = path.parent_path();
+    std::error_code ignored;
+    if (model.extension() != ".gguf" || !std::filesystem::is_regular_file(model, ignored))
+      return out;
+    TRY_ASSIGN(out.model_, platform::MappedFile::open(model, kHeaderBytesMax));
+    TRY_ASSIGN(out.header_, gguf::parse(out.model_->bytes(), out.model_->file_size_bytes()));
+    return out;
+  }
 
   bool has(std::string_view name) const {
+    if (model_) return inside(name).has_value();
     const auto info = files_->info(path_ / name);
     return info && info->is_file;
   }
   base::Result<std::string> read(std::string_view name) const {
+    if (model_) return std::string(inside(name).value_or(""));
     return files_->read(path_ / name, kTokenizerFileBytesMax);
   }
   base::Result<protocol::Json> read_json(std::string_view name) const {
@@ -38,8 +55,18 @@ class Folder {
   }
 
  private:
+  explicit Folder(std::filesystem::path path) : path_(std::move(path)) {}
+
+  std::optional<std::string_view> inside(std::string_view name) const {
+    const auto* value = header_.find(std::format(
+        "{}.{}{}{}", weights::kPartKey, path_.filename().native(), weights::kFileKey, name));
+    return value != nullptr ? value->as_string() : std::nullopt;
+  }
+
   std::filesystem::path path_;
   std::unique_ptr<platform::Files> files_ = platform::create_files();
+  std::optional<platform::MappedFile> model_{};
+  gguf::Header header_{};  // views into model_
 };
 
 base::Result<PairTokenizerParts> pair_parts(const Folder& folder, TokenizerKind kind,
@@ -78,20 +105,24 @@ TokenizerResult open_unigram(const Folder& folder, PreferredFile preferred) {
 }
 
 TokenizerResult open_gguf(const std::filesystem::path& path, TokenizerKind kind) {
-  constexpr std::uint64_t kHeaderBytesMax = 512ull << 20;
   TRY_ASSIGN(const auto file, platform::MappedFile::open(path, kHeaderBytesMax));
   TRY_ASSIGN(const auto header, gguf::parse(file.bytes(), file.file_size_bytes()));
   return make_gguf_tokenizer(header, kind);
+}
+
+TokenizerResult open_files(const std::filesystem::path& path, TokenizerKind kind,
+                           PreferredFile preferred) {
+  TRY_ASSIGN(const auto folder, Folder::open(path));
+  return kind == TokenizerKind::unigram ? open_unigram(folder, preferred)
+                                        : open_pairs(folder, kind, preferred);
 }
 
 }  // namespace
 
 TokenizerResult open_tokenizer(const std::filesystem::path& path, TokenizerKind kind,
                                PreferredFile preferred) {
-  const Folder folder(path);
-  auto out = path.extension() == ".gguf"      ? open_gguf(path, kind)
-             : kind == TokenizerKind::unigram ? open_unigram(folder, preferred)
-                                              : open_pairs(folder, kind, preferred);
+  auto out =
+      path.extension() == ".gguf" ? open_gguf(path, kind) : open_files(path, kind, preferred);
   if (!out)
     return base::fail(std::move(out).error().with_context(
         std::format("opening the tokenizer of '{}'", path.string())));

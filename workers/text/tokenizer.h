@@ -44,9 +44,10 @@ enum class TokenizerKind : std::uint8_t {
 // and bytes for unknown characters, which the conversion to tokenizer.json leaves out.
 enum class PreferredFile : std::uint8_t { tokenizer_json, model };
 
-// Reads the tokenizer's files in `folder`, or the tokenizer inside a text encoder's .gguf (of
-// Qwen's and T5's kind). Errors: not_found (which files there could be), malformed, limit_exceeded,
-// unsupported (a step that is not known here); io_error.
+// Reads the tokenizer's files in `folder`, which may lie in a converted model
+// ("MODEL.gguf/tokenizer" of "MODEL.gguf": weights/convert.h), or the tokenizer inside a text
+// encoder's .gguf (of Qwen's and T5's kind). Errors: not_found (which files there could be),
+// malformed, limit_exceeded, unsupported (a step that is not known here); io_error.
 base::Result<std::unique_ptr<Tokenizer>> open_tokenizer(
     const std::filesystem::path& folder, TokenizerKind kind,
     PreferredFile preferred = PreferredFile::tokenizer_json);

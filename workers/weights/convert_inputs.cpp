@@ -3,6 +3,7 @@
 #include <format>
 #include <system_error>
 
+#include "gguf/reader.h"
 #include "platform/files.h"
 #include "weights/component_folder.h"
 #include "weights/convert.h"
@@ -59,13 +60,30 @@ base::Result<ConvertInputs> open_folder(const fs::path& folder) {
   return out;
 }
 
+bool goes_along(std::string_view key) {
+  return key.starts_with("modelspec.") || key.starts_with("general.") ||
+         key.starts_with(kPartKey) || key == kIndexKey;
+}
+
+// All texts of a converted model: WeightsFile has no long ones, such as a tokenizer's files.
+base::Status add_texts_of_gguf(const fs::path& path, ConvertInputs& out) {
+  TRY_ASSIGN(const auto file, platform::MappedFile::open(path));
+  TRY_ASSIGN(const auto header, gguf::parse(file.bytes(), file.file_size_bytes()));
+  for (const auto& [key, value] : header.metadata)
+    if (const auto text = value.as_string(); text && goes_along(key))
+      out.texts.emplace_back(key, *text);
+  return {};
+}
+
 base::Result<ConvertInputs> open_file(const fs::path& path) {
   TRY_ASSIGN(auto file, open_weights_file(path));
   ConvertInputs out;
-  for (const auto& [key, text] : file.metadata)
-    if (key.starts_with("modelspec.") || key.starts_with("general.") || key.starts_with(kPartKey) ||
-        key == kIndexKey)
-      out.texts.emplace_back(key, text);
+  if (file.metadata.contains(kIndexKey)) {
+    TRY(add_texts_of_gguf(path, out));
+  } else {
+    for (const auto& [key, text] : file.metadata)
+      if (goes_along(key)) out.texts.emplace_back(key, text);
+  }
   out.sources.push_back({"", std::move(file.weights)});
   return out;
 }

@@ -84,6 +84,8 @@ base::Result<ModelFiles> open_converted(const SharedWeights& source, const Weigh
     if (config != file.metadata.end()) {
       TRY_ASSIGN(part.config, Config::parse(config->second));
     }
+    // open_tokenizer knows such places.
+    if (name.starts_with("tokenizer")) part.folder = path / name;
     TRY_ASSIGN(part.weights, rename(source, name + ".", kSame));
     if (part.weights->names().empty()) part.weights.reset();  // a scheduler
     out.parts.emplace(name, std::move(part));
