@@ -12,6 +12,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -44,9 +45,14 @@ struct DrawerInfo {
 };
 
 struct DrawerMemory {
-  DOC("Packed weights, in bytes.") std::int64_t weights_bytes = 0;
-  DOC("Activations of the largest program so far, in bytes.") std::int64_t activations_bytes = 0;
-  DOC("The library's own buffers during a run, in bytes.") std::int64_t scratch_bytes = 0;
+  DOC("Packed weights of all parts, in bytes.") std::int64_t weights_bytes = 0;
+  DOC("The same of each part, by its role; 0: it is not in memory.")
+  std::map<std::string, std::int64_t> parts{};
+  DOC("Activations that are held, in bytes.") std::int64_t activations_bytes = 0;
+  DOC("The libraries' own buffers for runs, in bytes.") std::int64_t scratch_bytes = 0;
+  DOC("Encoded prompts and the like, in bytes.") std::int64_t caches_bytes = 0;
+  DOC("The most of all of these together during the last drawing, in bytes.")
+  std::int64_t peak_bytes = 0;
 };
 
 struct DrawAdapter {
@@ -123,6 +129,9 @@ struct DrawEvent {
   DOC("Which picture, from 0.") std::int64_t picture = 0;
   DOC("Steps done of this picture.") std::int64_t step = 0;
   DOC("Steps in all of a picture.") std::int64_t steps = 0;
+  DOC("The part of the model that is being loaded for it, such as \"transformer\"; empty: none.")
+  std::string loading{};
+  DOC("Share of that part that is loaded, 0 to 1.") double loaded = 0;
 };
 
 struct DrawEnd {

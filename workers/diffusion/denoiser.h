@@ -80,6 +80,11 @@ class Denoiser {
   virtual base::Status predict(const Evaluation& evaluation, std::span<float> out,
                                const std::atomic<bool>& stop) = 0;
 
+  // What is kept from step to step, and between pictures.
+  virtual std::uint64_t caches_bytes() const { return 0; }
+  // All pictures of a request are drawn: it goes.
+  virtual void forget() {}
+
  protected:
   // Errors: invalid_argument, when a condition's sizes are not the model's.
   base::Status check(const DenoiserRun& run) const;

@@ -48,6 +48,13 @@ base::Result<models::StepCache*> TokenDenoiser::step_cache(std::size_t branch) {
   return cache.steps.get();
 }
 
+std::uint64_t TokenDenoiser::caches_bytes() const {
+  std::uint64_t out = 0;
+  for (const auto& cache : caches_)
+    if (cache.steps != nullptr) out += cache.steps->copies_bytes();
+  return out;
+}
+
 base::Status TokenDenoiser::predict(const Evaluation& evaluation, std::span<float> out,
                                     const std::atomic<bool>& stop) {
   const auto tokens = to_tokens(evaluation.latents);

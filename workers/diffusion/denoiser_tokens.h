@@ -27,6 +27,9 @@ class TokenDenoiser : public Denoiser {
   base::Status predict(const Evaluation& evaluation, std::span<float> out,
                        const std::atomic<bool>& stop) override;
 
+  std::uint64_t caches_bytes() const override;
+  void forget() override { caches_.clear(); }
+
  protected:
   explicit TokenDenoiser(std::unique_ptr<PartPrograms> programs) : programs_(std::move(programs)) {}
 

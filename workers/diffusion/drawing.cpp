@@ -37,6 +37,15 @@ double deviation(std::span<const float> values) {
   return std::sqrt(squares);
 }
 
+bool paints_anew(const Drawing& drawing) {
+  return drawing.mask != nullptr && drawing.strength >= 1;
+}
+
+// Whether what the mask keeps is held at the image, step by step.
+bool keeps(const Denoiser& denoiser, const Drawing& drawing) {
+  return drawing.mask != nullptr && denoiser.traits().more_channels == 0;
+}
+
 class Run {
  public:
   Run(Denoiser& denoiser, VaeStage& vae, const Drawing& drawing, NoiseSource& noise,
@@ -45,6 +54,9 @@ class Run {
 
   Result<std::vector<float>> draw() {
     TRY(make_sampler());
+    if (drawing_.encoded == nullptr) {
+      TRY_ASSIGN(own_, encode_images(denoiser_, vae_, drawing_, stop_));
+    }
     TRY(start());
     TRY(look_beside());
     DenoiserRun run{.size = drawing_.size,
@@ -87,10 +99,9 @@ class Run {
     return planes;
   }
 
-  Result<std::vector<float>> encoded(const Pixels& pixels, NoiseUse use) {
-    TRY_ASSIGN(const auto moments, vae_.encode(pixels, stop_));
-    if (vae_.map_of(pixels.height, pixels.width) != drawing_.size)
-      return fail(ErrorCode::invalid_argument, "the image must have the size of the picture");
+  const EncodedImages& encoded() const { return drawing_.encoded ? *drawing_.encoded : own_; }
+
+  Result<std::vector<float>> drawn(const VaeStage::Moments& moments, NoiseUse use) {
     TRY_ASSIGN(const auto planes, fresh(use, moments.size));
     return vae_.draw(moments, planes);
   }
@@ -100,15 +111,13 @@ class Run {
     TRY_ASSIGN(const auto planes, fresh(NoiseUse::start, drawing_.size));
     start_noise_ = channels_last(planes, drawing_.size);
     latents_ = start_noise_;
-    const bool paints_anew = drawing_.mask != nullptr && drawing_.strength >= 1;
-    const bool keeps = drawing_.mask != nullptr && denoiser_.traits().more_channels == 0;
     if (drawing_.latents != nullptr) {
       clean_ = *drawing_.latents;
-    } else if (drawing_.image != nullptr && (keeps || !paints_anew)) {
-      TRY_ASSIGN(clean_, encoded(*drawing_.image, NoiseUse::posterior));
+    } else if (encoded().image) {
+      TRY_ASSIGN(clean_, drawn(*encoded().image, NoiseUse::posterior));
     }
-    if (keeps) mask_ = mask_of_cells(*drawing_.mask, drawing_.size);
-    if (!clean_.empty() && !paints_anew) {
+    if (keeps(denoiser_, drawing_)) mask_ = mask_of_cells(*drawing_.mask, drawing_.size);
+    if (!clean_.empty() && !paints_anew(drawing_)) {
       sampler_->add_noise(first_, clean_, start_noise_, latents_);
     } else {
       for (float& value : latents_)
@@ -119,13 +128,8 @@ class Run {
 
   // What a model for inpainting sees beside the latents: the mask, and the picture without it.
   base::Status look_beside() {
-    const auto channels = denoiser_.traits().more_channels;
-    if (channels == 0) return {};
-    if (drawing_.image == nullptr || drawing_.mask == nullptr || channels != vae_.channels() + 1)
-      return fail(ErrorCode::invalid_argument,
-                  "this model repaints parts of a picture: it needs an image and a mask");
-    TRY_ASSIGN(const auto masked,
-               encoded(without_masked(*drawing_.image, *drawing_.mask), NoiseUse::masked));
+    if (!encoded().masked) return {};
+    TRY_ASSIGN(const auto masked, drawn(*encoded().masked, NoiseUse::masked));
     const auto cells = mask_of_cells(*drawing_.mask, drawing_.size);
     const auto each = static_cast<std::size_t>(vae_.channels());
     for (std::size_t cell = 0; cell < cells.size(); ++cell) {
@@ -202,6 +206,7 @@ class Run {
   NoiseSource& noise_;
   const std::atomic<bool>& stop_;
 
+  EncodedImages own_{};  // where the drawing has none
   std::unique_ptr<Sampler> sampler_{};
   std::size_t first_ = 0;     // evaluation
   std::size_t branches_ = 1;  // 2: with classifier-free guidance
@@ -210,6 +215,11 @@ class Run {
   std::vector<float> mask_{};   // of cells; empty: nothing is kept
   std::vector<float> more_{};
 };
+
+base::Status check_size(const VaeStage& vae, const Drawing& drawing) {
+  if (vae.map_of(drawing.image->height, drawing.image->width) == drawing.size) return {};
+  return fail(ErrorCode::invalid_argument, "the image must have the size of the picture");
+}
 
 base::Status check(const Drawing& drawing) {
   if (drawing.positive == nullptr) return fail(ErrorCode::invalid_argument, "there is no prompt");
@@ -221,6 +231,25 @@ base::Status check(const Drawing& drawing) {
 }
 
 }  // namespace
+
+Result<EncodedImages> encode_images(const Denoiser& denoiser, VaeStage& vae, const Drawing& drawing,
+                                    const std::atomic<bool>& stop) {
+  EncodedImages out;
+  const bool seen = drawing.image != nullptr && drawing.latents == nullptr &&
+                    (keeps(denoiser, drawing) || !paints_anew(drawing));
+  if (seen) {
+    TRY(check_size(vae, drawing));
+    TRY_ASSIGN(out.image, vae.encode(*drawing.image, stop));
+  }
+  const auto channels = denoiser.traits().more_channels;
+  if (channels == 0) return out;
+  if (drawing.image == nullptr || drawing.mask == nullptr || channels != vae.channels() + 1)
+    return fail(ErrorCode::invalid_argument,
+                "this model repaints parts of a picture: it needs an image and a mask");
+  TRY(check_size(vae, drawing));
+  TRY_ASSIGN(out.masked, vae.encode(without_masked(*drawing.image, *drawing.mask), stop));
+  return out;
+}
 
 Result<std::vector<float>> draw(Denoiser& denoiser, VaeStage& vae, const Drawing& drawing,
                                 NoiseSource& noise, const std::atomic<bool>& stop) {

@@ -52,6 +52,13 @@ struct DrawStep {
   std::span<const float> clean{};  // what the model thinks the picture is
 };
 
+// What the VAE sees in a drawing's image, as far as the drawing needs it: the same for all pictures
+// of a request.
+struct EncodedImages {
+  std::optional<VaeStage::Moments> image{};   // where it begins from it, or keeps to it
+  std::optional<VaeStage::Moments> masked{};  // without what the mask covers: models for inpainting
+};
+
 struct Drawing {
   MapSize size{};
   SchedulerConfig scheduler{};
@@ -72,10 +79,15 @@ struct Drawing {
   const std::vector<float>* latents = nullptr;  // or from these, [height, width, channels]
   double strength = 1;                          // share of the steps that are run
   const Mask* mask = nullptr;                   // of the image's size; needs an image
+  const EncodedImages* encoded = nullptr;       // encode_images() of this; none: it is done here
   std::vector<const Reference*> references{};
 
   std::function<void(const DrawStep&)> on_step{};
 };
+
+// Errors: invalid_argument, cancelled, those of the VAE.
+base::Result<EncodedImages> encode_images(const Denoiser& denoiser, VaeStage& vae,
+                                          const Drawing& drawing, const std::atomic<bool>& stop);
 
 // Latents of the finished picture, [height, width, channels]. Errors: invalid_argument, cancelled,
 // those of denoiser, VAE and noise.

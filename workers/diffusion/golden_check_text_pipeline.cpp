@@ -102,7 +102,9 @@ Result<Comparisons> check_text_pipeline(const GoldenCase& golden, tensor::Execut
   Comparisons out;
   TRY_ASSIGN(auto request, weights::Config::load(golden.folder / "prompts.json"));
   TRY_ASSIGN(const auto model, open_golden(golden, executor));
-  TRY_ASSIGN(const auto prompts, make_prompt_encoder(model->family, model->files, executor));
+  TRY_ASSIGN(const auto prompts,
+             make_prompt_encoder(model->family, model->files,
+                                 [&](std::string_view) -> tensor::Executor& { return executor; }));
   Case of{golden, *model, *prompts, std::move(request)};
   TRY(prepare(of));
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <format>
+#include <iterator>
 #include <utility>
 
 #include "diffusion/model_loading.h"
@@ -35,6 +36,52 @@ base::Status check_numbers(const Pixels& pixels) {
 void tell(const Observer& observer, const Progress& progress) {
   if (observer.progress) observer.progress(progress);
 }
+
+// Tells of parts that are loaded, as part of the stage that they are for.
+class LoadTeller {
+ public:
+  LoadTeller(const Observer& to, std::int64_t steps) : to_(to), last_{.steps = steps} {
+    observer_.picture = to.picture;
+    observer_.progress = [this](const Progress& progress) { tell(progress); };
+  }
+  LoadTeller(const LoadTeller&) = delete;
+
+  const Observer& observer() const { return observer_; }
+  void tell(const Progress& progress) {
+    last_ = progress;
+    last_.preview = nullptr;
+    diffusion::tell(to_, progress);
+  }
+  void loading(std::string_view role, std::uint64_t done, std::uint64_t total) {
+    auto progress = last_;
+    progress.loading = role;
+    progress.loaded = total == 0 ? 1 : static_cast<double>(done) / static_cast<double>(total);
+    const auto percent = static_cast<int>(100 * progress.loaded);
+    if (role == role_ && percent == percent_) return;
+    role_ = role;
+    percent_ = percent;
+    switch (stage_of(role)) {
+      case PartStage::text:
+        progress.stage = Stage::encode_prompt;
+        break;
+      case PartStage::denoiser:
+        progress.stage = Stage::denoise;
+        break;
+      case PartStage::vae:
+        if (progress.stage == Stage::encode_prompt) progress.stage = Stage::encode_image;
+        if (progress.stage == Stage::denoise) progress.stage = Stage::decode;
+    }
+    diffusion::tell(to_, progress);
+  }
+
+ private:
+  const Observer& to_;
+  Observer observer_;
+  Progress last_;
+  // Told of a load so far.
+  std::string role_{};
+  int percent_ = -1;
+};
 
 // At most kReferencePixelsMax, sides cut from the middle to whole multiples.
 Picture as_reference(const Picture& from, std::int64_t multiple) {
@@ -70,12 +117,19 @@ struct ModelPipeline::Job {
   std::optional<Pixels> image{};
   std::optional<Mask> mask{};
   std::vector<Reference> references{};
+  EncodedImages encoded{};
 };
 
 Result<std::unique_ptr<ModelPipeline>> ModelPipeline::create(weights::ModelFiles files,
-                                                             tensor::Executor& executor,
+                                                             PartDevices devices,
                                                              PipelineOptions options) {
-  std::unique_ptr<ModelPipeline> out(new ModelPipeline(std::move(files), executor));
+  std::unique_ptr<ModelPipeline> out(
+      new ModelPipeline(std::move(files), std::move(devices), options.residency));
+  // The executors have their own copy of what they packed.
+  out->store_.on_packed([files = out->files_.get()] {
+    for (const auto& [role, part] : files->parts)
+      if (part.weights) part.weights->release_pages();
+  });
   TRY(out->open());
   TRY(out->warm(options));
   return out;
@@ -86,10 +140,13 @@ base::Status ModelPipeline::open() {
   TRY_ASSIGN(const auto* const scheduler, files_->part("scheduler"));
   TRY_ASSIGN(scheduler_, scheduler_config(scheduler->config));
   TRY_ASSIGN(const auto* const denoiser, files_->part(denoiser_role(family_)));
-  TRY_ASSIGN(denoiser_, make_denoiser(*denoiser, executor_));
+  TRY_ASSIGN(denoiser_, make_denoiser(*denoiser, store_.executor(denoiser_role(family_))));
   TRY_ASSIGN(const auto* const vae, files_->part("vae"));
-  TRY_ASSIGN(vae_, VaeStage::create(*vae, executor_));
-  TRY_ASSIGN(prompts_, make_prompt_encoder(family_, *files_, executor_));
+  TRY_ASSIGN(vae_, VaeStage::create(*vae, store_.executor("vae")));
+  const auto executors = [&](std::string_view role) -> tensor::Executor& {
+    return store_.executor(role);
+  };
+  TRY_ASSIGN(prompts_, make_prompt_encoder(family_, *files_, executors));
   if (vae_->channels() != denoiser_->traits().channels)
     return fail(
         ErrorCode::model_broken,
@@ -111,15 +168,11 @@ base::Status ModelPipeline::open() {
   return {};
 }
 
+// Makes the programs that a picture of the model's own size needs; so every part is checked, and
+// packed unless it is staged.
 base::Status ModelPipeline::warm(const PipelineOptions& options) {
   LoadShares shares(*files_, options.progress);
-  // The executor has its own copy of what it packed.
-  const auto release = [&] {
-    for (const auto& [role, part] : files_->parts)
-      if (part.weights) part.weights->release_pages();
-  };
   TRY(prompts_->warm([&](std::string_view role) { return shares.of(role); }));
-  release();
   const auto map = vae_->map_of(info_.height, info_.width);
   const auto blank = blank_condition(family_, *files_, denoiser_->traits());
   DenoiserRun run{.size = map, .conditions = {&blank}};
@@ -130,16 +183,9 @@ base::Status ModelPipeline::warm(const PipelineOptions& options) {
       static_cast<std::size_t>(map.height * map.width * denoiser_->traits().more_channels));
   run.more = more;
   TRY(denoiser_->begin(run, shares.of(denoiser_role(family_))));
-  release();
   TRY(vae_->warm(map, shares.of("vae")));
-  release();
   shares.finish();
   return {};
-}
-
-tensor::MemoryUse ModelPipeline::memory() const {
-  return together(prompts_->memory(),
-                  together(denoiser_->programs().memory(), vae_->programs().memory()));
 }
 
 base::Status ModelPipeline::replace_weights(const ReplacedWeights& replaced) {
@@ -153,23 +199,25 @@ base::Status ModelPipeline::replace_weights(const ReplacedWeights& replaced) {
 }
 
 base::Status ModelPipeline::use_adapters(const std::vector<AdapterUse>& adapters) {
-  if (same(adapters, adapters_)) return {};
-  known_.reset();
+  if (adapters_ && same(adapters, *adapters_)) return {};
   std::vector<weights::AdapterChoice> choices;
   for (const auto& adapter : adapters) choices.push_back({adapter.file, adapter.weight});
   ReplacedWeights replaced;
   if (!choices.empty()) {
     TRY_ASSIGN(replaced, weights::with_adapters(*files_, choices));
   }
-  auto done = replace_weights(replaced);
-  if (!done) {
-    // Back to the model's own, so that nothing refers to the weights that go now.
-    adapters_.clear();
-    TRY(replace_weights({}));
-    replaced_.clear();
+  if (replaced_.empty()) replaced_.emplace_back();
+  replaced_.push_back(std::move(replaced));
+  known_.clear();
+  if (auto done = replace_weights(replaced_.back()); !done) {
+    // Back to what was. Where that fails too, parts refer to either: none goes, until one stands.
+    if (replace_weights(*std::prev(replaced_.end(), 2)))
+      replaced_.pop_back();
+    else
+      adapters_.reset();
     return done;
   }
-  replaced_ = std::move(replaced);
+  replaced_.erase(replaced_.begin(), std::prev(replaced_.end()));
   adapters_ = adapters;
   return {};
 }
@@ -207,14 +255,19 @@ base::Status ModelPipeline::encode_prompt(const Request& request, Job& job,
   std::optional<std::string> negative;
   if (job.guidance != 1) negative = request.negative_prompt;
   const PromptUse use{.clip_skip = request.clip_skip, .clip_skip_negative = request.clip_skip};
-  if (!known_ || known_->prompt != request.prompt || known_->negative != negative ||
-      !(known_->use == use)) {
-    known_.reset();
+  const auto found = std::ranges::find_if(known_, [&](const KnownPrompt& known) {
+    return known.prompt == request.prompt && known.negative == negative && known.use == use;
+  });
+  if (found != known_.end()) {
+    known_.splice(known_.begin(), known_, found);
+  } else {
     TRY_ASSIGN(auto prompted, prompts_->encode(request.prompt, negative, use, stop));
-    known_ = KnownPrompt{request.prompt, negative, use, std::move(prompted)};
+    if (known_.size() >= kPromptsMax) known_.pop_back();
+    known_.push_front({request.prompt, negative, use, std::move(prompted)});
+    count_caches();
   }
-  job.positive = known_->prompted.positive;
-  job.negative = known_->prompted.negative;
+  job.positive = known_.front().prompted.positive;
+  job.negative = known_.front().prompted.negative;
   const auto height = static_cast<float>(job.size.height);
   const auto width = static_cast<float>(job.size.width);
   job.positive.time_ids = {height, width, 0, 0, height, width};
@@ -247,6 +300,7 @@ base::Status ModelPipeline::prepare_images(const Request& request, Job& job,
   if (mask)
     job.mask =
         feathered(to_mask(resized(*mask, job.size.width, job.size.height)), request.mask_feather);
+  TRY_ASSIGN(job.encoded, encode_images(*denoiser_, *vae_, drawing_of(job), stop));
   return {};
 }
 
@@ -256,43 +310,78 @@ base::Status ModelPipeline::generate(const Request& request, const Observer& obs
   Job job{.request = request};
   TRY(choose(request, job));
   TRY(use_adapters(request.adapters));
-  tell(observer, {.stage = Stage::encode_prompt, .steps = job.steps});
-  TRY(encode_prompt(request, job, stop));
-  if (request.image) tell(observer, {.stage = Stage::encode_image, .steps = job.steps});
-  TRY(prepare_images(request, job, stop));
-  for (std::int64_t i = 0; i < request.count; ++i) {
-    TRY_ASSIGN(auto picture, draw_one(job, i, observer, stop));
-    if (observer.picture)
-      observer.picture(i, request.seed + static_cast<std::uint64_t>(i), std::move(picture));
+  LoadTeller teller(observer, job.steps);
+  store_.watch({.stop = &stop, .loading = [&](auto... what) { teller.loading(what...); }});
+  auto done = [&]() -> base::Status {
+    // What the VAE does comes first: it is often still there from the last picture.
+    if (request.preview_every > 0) prepare_previews(stop);
+    if (request.image) teller.tell({.stage = Stage::encode_image, .steps = job.steps});
+    TRY(prepare_images(request, job, stop));
+    teller.tell({.stage = Stage::encode_prompt, .steps = job.steps});
+    TRY(encode_prompt(request, job, stop));
+    return draw_all(job, teller.observer(), stop);
+  }();
+  denoiser_->forget();
+  count_caches();
+  store_.rest();
+  return done;
+}
+
+base::Status ModelPipeline::draw_all(const Job& job, const Observer& observer,
+                                     const std::atomic<bool>& stop) {
+  const auto& request = job.request;
+  // Where the parts take turns, all are drawn before any is decoded.
+  const bool turns = store_.take_turns(PartStage::denoiser, PartStage::vae);
+  const auto at_once = turns ? request.count : 1;
+  for (std::int64_t first = 0; first < request.count; first += at_once) {
+    std::vector<Latents> drawn;
+    for (std::int64_t i = first; i < first + at_once; ++i) {
+      TRY_ASSIGN(drawn.emplace_back(), draw_latents(job, i, observer, stop));
+    }
+    for (std::int64_t i = first; i < first + at_once; ++i) {
+      const auto& latents = drawn[static_cast<std::size_t>(i - first)];
+      tell(observer,
+           {.stage = Stage::decode, .picture = i, .step = latents.steps, .steps = latents.steps});
+      TRY_ASSIGN(auto picture, decode(job, latents, stop));
+      if (observer.picture)
+        observer.picture(i, request.seed + static_cast<std::uint64_t>(i), std::move(picture));
+    }
   }
   return {};
 }
 
-Result<Picture> ModelPipeline::draw_one(const Job& job, std::int64_t index,
-                                        const Observer& observer, const std::atomic<bool>& stop) {
+Drawing ModelPipeline::drawing_of(const Job& job) const {
   const auto& request = job.request;
-  Drawing drawing{.size = job.map,
-                  .scheduler = job.sampler.scheduler,
-                  .plan = plan(job, job.map, job.steps),
-                  .solver = job.sampler.solver,
-                  .positive = &job.positive,
-                  .negative = job.negative ? &*job.negative : nullptr,
-                  .guidance = job.guidance,
-                  .guidance_begin = request.guidance_begin,
-                  .guidance_end = request.guidance_end,
-                  .guidance_rescale = request.guidance_rescale,
-                  .guidance_embedded = job.guidance_embedded,
-                  .step_cache = request.step_cache,
-                  .image = job.image ? &*job.image : nullptr,
-                  .strength = request.strength,
-                  .mask = job.mask ? &*job.mask : nullptr};
+  return {.size = job.map,
+          .scheduler = job.sampler.scheduler,
+          .plan = plan(job, job.map, job.steps),
+          .solver = job.sampler.solver,
+          .positive = &job.positive,
+          .negative = job.negative ? &*job.negative : nullptr,
+          .guidance = job.guidance,
+          .guidance_begin = request.guidance_begin,
+          .guidance_end = request.guidance_end,
+          .guidance_rescale = request.guidance_rescale,
+          .guidance_embedded = job.guidance_embedded,
+          .step_cache = request.step_cache,
+          .image = job.image ? &*job.image : nullptr,
+          .strength = request.strength,
+          .mask = job.mask ? &*job.mask : nullptr,
+          .encoded = &job.encoded};
+}
+
+Result<ModelPipeline::Latents> ModelPipeline::draw_latents(const Job& job, std::int64_t index,
+                                                           const Observer& observer,
+                                                           const std::atomic<bool>& stop) {
+  const auto& request = job.request;
+  auto drawing = drawing_of(job);
   for (const auto& reference : job.references) drawing.references.push_back(&reference);
   std::int64_t before = 0;  // steps of an earlier pass
   drawing.on_step = [&](const DrawStep& step) {
     const auto done = before + static_cast<std::int64_t>(step.done);
     const auto every = request.preview_every;
     std::optional<Picture> shown;
-    if (every > 0 && done % every == 0) shown = preview(step.clean, drawing.size, stop);
+    if (every > 0 && done % every == 0) shown = preview(step.clean, drawing.size);
     tell(observer, {.stage = Stage::denoise,
                     .picture = index,
                     .step = done,
@@ -305,9 +394,13 @@ Result<Picture> ModelPipeline::draw_one(const Job& job, std::int64_t index,
   if (request.hires.scale > 1) {
     TRY_ASSIGN(latents, second_pass(job, drawing, std::move(latents), noise, stop));
   }
-  tell(observer, {.stage = Stage::decode, .picture = index, .step = before, .steps = before});
-  const auto tiling = request.tile_decoder ? Tiling::tiles : Tiling::whole;
-  TRY_ASSIGN(const auto pixels, vae_->decode(latents, drawing.size, tiling, stop));
+  return Latents{.size = drawing.size, .values = std::move(latents), .steps = before};
+}
+
+Result<Picture> ModelPipeline::decode(const Job& job, const Latents& latents,
+                                      const std::atomic<bool>& stop) {
+  const auto tiling = job.request.tile_decoder ? Tiling::tiles : Tiling::whole;
+  TRY_ASSIGN(const auto pixels, vae_->decode(latents.values, latents.size, tiling, stop));
   TRY(check_numbers(pixels));
   auto out = to_picture(pixels);
   // What was to be kept is kept to the pixel.
@@ -331,6 +424,7 @@ Result<std::vector<float>> ModelPipeline::second_pass(const Job& job, Drawing& d
   next.size = map;
   next.plan = plan(job, map, hires.steps > 0 ? hires.steps : job.steps);
   next.strength = hires.strength;
+  next.encoded = nullptr;
   Pixels larger;
   std::vector<float> enlarged;
   if (hires.pixels) {
@@ -348,23 +442,40 @@ Result<std::vector<float>> ModelPipeline::second_pass(const Job& job, Drawing& d
   return draw(*denoiser_, *vae_, next, noise, stop);
 }
 
-std::optional<Picture> ModelPipeline::preview(std::span<const float> latents, const MapSize& size,
-                                              const std::atomic<bool>& stop) {
-  if (!preview_map_) {
-    auto map = vae_->preview_map(stop);
-    if (!map) return std::nullopt;  // a picture without previews is better than none
-    preview_map_ = *std::move(map);
+void ModelPipeline::prepare_previews(const std::atomic<bool>& stop) {
+  if (preview_map_) return;
+  auto map = vae_->preview_map(stop);
+  if (!map) return;  // a picture without previews is better than none
+  preview_map_ = *std::move(map);
+  count_caches();
+}
+
+void ModelPipeline::count_caches() {
+  auto bytes = denoiser_->caches_bytes();
+  const auto add = [&](const Condition& condition) {
+    bytes += (condition.context.size() + condition.pooled.size()) * sizeof(float);
+  };
+  for (const auto& known : known_) {
+    add(known.prompted.positive);
+    if (known.prompted.negative) add(*known.prompted.negative);
   }
+  if (preview_map_) bytes += preview_map_->factors.size() * sizeof(float);
+  store_.set_caches(bytes);
+}
+
+std::optional<Picture> ModelPipeline::preview(std::span<const float> latents,
+                                              const MapSize& size) const {
+  if (!preview_map_) return std::nullopt;
   const auto patch = vae_->pixels_per_cell() / vae_->pixels_per_latent();
   Picture out{.width = size.width * patch, .height = size.height * patch};
   out.data = models::preview_pixels(vae_->vae_latents(latents, size), *preview_map_);
   return out;
 }
 
-Result<std::unique_ptr<Pipeline>> Pipeline::create(weights::ModelFiles files,
-                                                   tensor::Executor& executor,
+Result<std::unique_ptr<Pipeline>> Pipeline::create(weights::ModelFiles files, PartDevices devices,
                                                    PipelineOptions options) {
-  TRY_ASSIGN(auto out, ModelPipeline::create(std::move(files), executor, std::move(options)));
+  TRY_ASSIGN(auto out,
+             ModelPipeline::create(std::move(files), std::move(devices), std::move(options)));
   return out;
 }
 

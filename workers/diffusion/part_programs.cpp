@@ -36,20 +36,4 @@ base::Status PartPrograms::replace_weights(const tensor::WeightSource& weights) 
   return {};
 }
 
-tensor::MemoryUse PartPrograms::memory() const {
-  tensor::MemoryUse out{.weights_bytes = module_->memory().weights_bytes};
-  for (const auto& kept : kept_) {
-    auto use = kept.program->memory();
-    use.weights_bytes = 0;
-    out = together(out, use);
-  }
-  return out;
-}
-
-tensor::MemoryUse together(const tensor::MemoryUse& a, const tensor::MemoryUse& b) {
-  return {.weights_bytes = a.weights_bytes + b.weights_bytes,
-          .activations_bytes = std::max(a.activations_bytes, b.activations_bytes),
-          .scratch_bytes = std::max(a.scratch_bytes, b.scratch_bytes)};
-}
-
 }  // namespace ingle::diffusion

@@ -37,8 +37,6 @@ class PartPrograms {
 
   tensor::Module& module() { return *module_; }
   const tensor::WeightSource& weights() const { return *weights_; }
-  // The weights, and the largest activations and scratch of any kept program.
-  tensor::MemoryUse memory() const;
 
  private:
   struct Kept {
@@ -54,8 +52,5 @@ class PartPrograms {
   std::unique_ptr<tensor::Module> module_;
   std::list<Kept> kept_{};  // the latest first; before module_ in the order of ends
 };
-
-// The larger of two programs' needs, the sum of their weights.
-tensor::MemoryUse together(const tensor::MemoryUse& a, const tensor::MemoryUse& b);
 
 }  // namespace ingle::diffusion

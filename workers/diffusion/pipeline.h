@@ -1,6 +1,6 @@
 // Pipeline: a whole model that makes pictures from words: encoders, transformer or UNet, decoder
-// and scheduler, resident on an executor. It knows no sockets and no files but the model's. One
-// thread at a time; blocking, for seconds to minutes.
+// and scheduler, each on an executor. It knows no sockets and no files but the model's. One thread
+// at a time; blocking, for seconds to minutes.
 #pragma once
 
 #include <atomic>
@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "diffusion/part_store.h"
 #include "diffusion/picture.h"
 #include "tensor/executor.h"
 #include "weights/model_files.h"
@@ -85,6 +86,8 @@ struct Progress {
   std::int64_t step = 0;     // done, of `steps`
   std::int64_t steps = 0;
   const Picture* preview = nullptr;  // an eighth of the size; valid during the call
+  std::string_view loading{};        // the part that is being packed for the stage, by its role
+  double loaded = 0;                 // share of it, 0 to 1
 };
 
 // Called on the thread that generates.
@@ -106,25 +109,29 @@ struct ModelInfo {
 
 struct PipelineOptions {
   tensor::Precision precision = tensor::Precision::bf16;
+  Residency residency = Residency::resident;
   // Weights packed so far, of all.
   std::function<void(std::uint64_t done_bytes, std::uint64_t total_bytes)> progress{};
 };
 
 class Pipeline {
  public:
-  // Recognises the family, packs all weights. `executor` outlives the pipeline. Errors:
-  // model_broken (which tensor or file, what was expected), unsupported, out_of_memory, io_error.
+  // Recognises the family, checks every part, and packs all weights unless they are staged. The
+  // executors outlive the pipeline. Errors: model_broken (which tensor or file, what was expected),
+  // unsupported, out_of_memory, io_error.
   static base::Result<std::unique_ptr<Pipeline>> create(weights::ModelFiles files,
-                                                        tensor::Executor& executor,
+                                                        PartDevices devices,
                                                         PipelineOptions options);
   virtual ~Pipeline() = default;
 
   virtual const ModelInfo& info() const = 0;
-  // Makes request.count pictures, each handed out as soon as it is there. Errors: invalid_argument
-  // (which field, what is possible), cancelled within one operation of the executor, out_of_memory.
+  // Makes request.count pictures, each handed out as soon as it is there; staged, all are drawn
+  // before the first is decoded. Errors: invalid_argument (which field, what is possible),
+  // cancelled within one operation of the executor or one tensor that is packed; of a part that
+  // cannot be loaded out_of_memory, io_error. After any, the pipeline is as usable as before.
   virtual base::Status generate(const Request& request, const Observer& observer,
                                 const std::atomic<bool>& stop) = 0;
-  virtual tensor::MemoryUse memory() const = 0;
+  virtual PipelineMemory memory() const = 0;
 };
 
 // Samplers that Request::sampler may name.

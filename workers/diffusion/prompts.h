@@ -55,22 +55,24 @@ class PromptEncoder {
   virtual std::int64_t channels() = 0;
   // Opens the encoders anew, with those weights that are replaced. Errors: the executor's.
   virtual base::Status open(const ReplacedWeights& replaced) = 0;
-  virtual tensor::MemoryUse memory() const = 0;
 };
 
-// `files` and `executor` outlive it. Errors: model_broken (a part that is missing: which, and what
-// to do), unsupported (an encoder that is not known), those of tokenizers and encoders.
+// The executor of each part, by its role.
+using PartExecutors = std::function<tensor::Executor&(std::string_view role)>;
+
+// `files` and the executors outlive it. Errors: model_broken (a part that is missing: which, and
+// what to do), unsupported (an encoder that is not known), those of tokenizers and encoders.
 base::Result<std::unique_ptr<PromptEncoder>> make_prompt_encoder(Family family,
                                                                  const weights::ModelFiles& files,
-                                                                 tensor::Executor& executor);
+                                                                 const PartExecutors& executors);
 // By kind of encoder; each in its own file.
 base::Result<std::unique_ptr<PromptEncoder>> make_clip_prompts(Family family,
                                                                const weights::ModelFiles& files,
-                                                               tensor::Executor& executor);
+                                                               const PartExecutors& executors);
 base::Result<std::unique_ptr<PromptEncoder>> make_flux_prompts(const weights::ModelFiles& files,
-                                                               tensor::Executor& executor);
+                                                               const PartExecutors& executors);
 base::Result<std::unique_ptr<PromptEncoder>> make_qwen_prompts(Family family,
                                                                const weights::ModelFiles& files,
-                                                               tensor::Executor& executor);
+                                                               const PartExecutors& executors);
 
 }  // namespace ingle::diffusion

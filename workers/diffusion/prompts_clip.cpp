@@ -65,11 +65,6 @@ class ClipPrompts : public PromptEncoder {
     for (auto& part : parts_) TRY(part.open(replaced));
     return {};
   }
-  tensor::MemoryUse memory() const override {
-    tensor::MemoryUse out;
-    for (const auto& part : parts_) out = together(out, part.memory());
-    return out;
-  }
 
  private:
   ClipHidden hidden(TextPart<ClipTextEncoder>& part, std::int64_t skip) const {
@@ -123,13 +118,13 @@ class ClipPrompts : public PromptEncoder {
 
 base::Result<std::unique_ptr<PromptEncoder>> make_clip_prompts(Family family,
                                                                const weights::ModelFiles& files,
-                                                               tensor::Executor& executor) {
+                                                               const PartExecutors& executors) {
   const bool sdxl = family == Family::sdxl;
   std::vector<TextPart<ClipTextEncoder>> parts;
   for (const std::string_view role : {"text_encoder", "text_encoder_2"}) {
     if (parts.size() == (sdxl ? 2 : 1)) break;
-    TRY_ASSIGN(auto part,
-               TextPart<ClipTextEncoder>::create(files, role, text::TokenizerKind::clip, executor));
+    TRY_ASSIGN(auto part, TextPart<ClipTextEncoder>::create(files, role, text::TokenizerKind::clip,
+                                                            executors(role)));
     parts.push_back(std::move(part));
   }
   return std::make_unique<ClipPrompts>(std::move(parts), sdxl,

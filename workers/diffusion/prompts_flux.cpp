@@ -38,7 +38,6 @@ class FluxPrompts : public PromptEncoder {
     TRY(clip_.open(replaced));
     return t5_.open(replaced);
   }
-  tensor::MemoryUse memory() const override { return together(clip_.memory(), t5_.memory()); }
 
  private:
   base::Result<Condition> condition(const std::string& prompt, const PromptUse& use,
@@ -65,11 +64,13 @@ class FluxPrompts : public PromptEncoder {
 }  // namespace
 
 base::Result<std::unique_ptr<PromptEncoder>> make_flux_prompts(const weights::ModelFiles& files,
-                                                               tensor::Executor& executor) {
-  TRY_ASSIGN(auto clip, TextPart<text::ClipTextEncoder>::create(
-                            files, "text_encoder", text::TokenizerKind::clip, executor));
+                                                               const PartExecutors& executors) {
+  TRY_ASSIGN(auto clip,
+             TextPart<text::ClipTextEncoder>::create(
+                 files, "text_encoder", text::TokenizerKind::clip, executors("text_encoder")));
   TRY_ASSIGN(auto t5, TextPart<text::T5Encoder>::create(files, "text_encoder_2",
-                                                        text::TokenizerKind::unigram, executor));
+                                                        text::TokenizerKind::unigram,
+                                                        executors("text_encoder_2")));
   TRY_ASSIGN(const auto* const transformer, files.part("transformer"));
   const bool guided = transformer->config.flag("guidance_embeds", false);
   return std::make_unique<FluxPrompts>(std::move(clip), std::move(t5),

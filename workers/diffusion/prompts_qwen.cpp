@@ -38,7 +38,6 @@ class QwenPrompts : public PromptEncoder {
     return part_.encoder().config().width * static_cast<std::int64_t>(layers().size());
   }
   base::Status open(const ReplacedWeights& replaced) override { return part_.open(replaced); }
-  tensor::MemoryUse memory() const override { return part_.memory(); }
 
  private:
   text::Qwen3Layers layers() {
@@ -80,31 +79,32 @@ class QwenPrompts : public PromptEncoder {
 
 base::Result<std::unique_ptr<PromptEncoder>> make_qwen_prompts(Family family,
                                                                const weights::ModelFiles& files,
-                                                               tensor::Executor& executor) {
+                                                               const PartExecutors& executors) {
   TRY_ASSIGN(const auto* const part, files.part("text_encoder"));
   if (!part->kind.starts_with("Qwen3"))
     return base::fail(base::ErrorCode::unsupported,
                       std::format("the text encoder '{}' is not known here; FLUX.2 klein and "
                                   "Z-Image with Qwen3 are",
                                   part->kind));
-  TRY_ASSIGN(auto encoder, TextPart<text::Qwen3Encoder>::create(
-                               files, "text_encoder", text::TokenizerKind::qwen, executor));
+  TRY_ASSIGN(auto encoder,
+             TextPart<text::Qwen3Encoder>::create(files, "text_encoder", text::TokenizerKind::qwen,
+                                                  executors("text_encoder")));
   return std::make_unique<QwenPrompts>(std::move(encoder), family);
 }
 
 base::Result<std::unique_ptr<PromptEncoder>> make_prompt_encoder(Family family,
                                                                  const weights::ModelFiles& files,
-                                                                 tensor::Executor& executor) {
+                                                                 const PartExecutors& executors) {
   switch (family) {
     case Family::sd1:
     case Family::sd2:
     case Family::sdxl:
-      return make_clip_prompts(family, files, executor);
+      return make_clip_prompts(family, files, executors);
     case Family::flux1:
-      return make_flux_prompts(files, executor);
+      return make_flux_prompts(files, executors);
     case Family::flux2:
     case Family::z_image:
-      return make_qwen_prompts(family, files, executor);
+      return make_qwen_prompts(family, files, executors);
   }
   return base::fail(base::ErrorCode::internal, "a family without text encoders");
 }

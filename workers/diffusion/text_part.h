@@ -48,11 +48,6 @@ class TextPart {
   Encoder& encoder() { return *encoder_; }
   const text::Tokenizer& tokenizer() const { return *tokenizer_; }
   const std::string& role() const { return role_; }
-  tensor::MemoryUse memory() const {
-    auto out = encoder_->memory();
-    out.weights_bytes = module_->memory().weights_bytes;
-    return out;
-  }
 
  private:
   explicit TextPart(tensor::Executor& executor) : executor_(&executor) {}

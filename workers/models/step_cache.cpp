@@ -112,17 +112,10 @@ void StepCache::reset() {
   change_ = 0;
 }
 
-tensor::MemoryUse StepCache::memory() const {
-  tensor::MemoryUse out;
-  for (const auto& part : parts_) {
-    const auto use = part.program->memory();
-    out.activations_bytes += use.activations_bytes;
-    out.scratch_bytes = std::max(out.scratch_bytes, use.scratch_bytes);
-  }
+std::uint64_t StepCache::copies_bytes() const {
   auto floats = image_.size() + text_.size() + added_.size() + rest_.size();
   for (const auto& branch : all_) floats += branch.added_first.size() + branch.added_rest.size();
-  out.activations_bytes += floats * sizeof(float);
-  return out;
+  return floats * sizeof(float);
 }
 
 }  // namespace ingle::models

@@ -47,8 +47,8 @@ class StepCache {
   std::int64_t steps() const { return steps_; }          // since reset(), of all branches
   std::int64_t steps_reused() const { return reused_; }  // of those
   double change() const { return change_; }              // of the last step; infinite at first
-  // Of the largest of the three programs, and of the copies.
-  tensor::MemoryUse memory() const;
+  // Of the copies, beside its programs.
+  std::uint64_t copies_bytes() const;
 
  private:
   struct Program {

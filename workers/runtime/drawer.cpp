@@ -178,8 +178,9 @@ base::Task<base::Result<protocol::DrawEnd>> Drawer::draw(Order order, Sink sink)
   auto end = co_await base::run_on(thread_, loop_, base::Lane::normal, "draw",
                                    [&] { return draw_blocking(order, sink); });
   state_ = State::ready;
+  memory_ = read_memory();  // after a failure, too: parts may have come and gone
   if (end) {
-    memory_ = end->memory;
+    end->memory = memory_;
     end->took_ms =
         std::chrono::duration<double, std::milli>(loop_.clock().mono_now() - began).count();
   }
@@ -215,7 +216,9 @@ base::Result<protocol::DrawEnd> Drawer::draw_blocking(const Order& order, const 
                 protocol::encode(protocol::DrawEvent{.stage = wire_stage(progress.stage),
                                                      .picture = progress.picture,
                                                      .step = progress.step,
-                                                     .steps = progress.steps}));
+                                                     .steps = progress.steps,
+                                                     .loading = std::string(progress.loading),
+                                                     .loaded = progress.loaded}));
             if (progress.preview != nullptr)
               frames += picture_frame(FrameKind::preview, *progress.preview, progress.picture, 0);
             send(std::move(frames), true);
@@ -226,7 +229,6 @@ base::Result<protocol::DrawEnd> Drawer::draw_blocking(const Order& order, const 
             send(picture_frame(FrameKind::picture, picture, index, seed), false);
           }};
   TRY(loaded_.pipeline->generate(request, observer, stop_));
-  end.memory = read_memory();
   return end;
 }
 
@@ -250,9 +252,14 @@ protocol::DrawerInfo Drawer::info() const {
 
 protocol::DrawerMemory Drawer::read_memory() const {
   const auto use = loaded_.pipeline->memory();
-  return {.weights_bytes = static_cast<std::int64_t>(use.weights_bytes),
-          .activations_bytes = static_cast<std::int64_t>(use.activations_bytes),
-          .scratch_bytes = static_cast<std::int64_t>(use.scratch_bytes)};
+  const auto wire = [](std::uint64_t bytes) { return static_cast<std::int64_t>(bytes); };
+  protocol::DrawerMemory out{.weights_bytes = wire(use.weights_bytes()),
+                             .activations_bytes = wire(use.activations_bytes),
+                             .scratch_bytes = wire(use.scratch_bytes),
+                             .caches_bytes = wire(use.caches_bytes),
+                             .peak_bytes = wire(use.peak_bytes)};
+  for (const auto& part : use.parts) out.parts[part.role] = wire(part.weights_bytes);
+  return out;
 }
 
 }  // namespace ingle::runtime

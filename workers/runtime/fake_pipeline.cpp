@@ -49,8 +49,11 @@ class FakePipeline final : public diffusion::Pipeline {
              .sampler = "euler"};
   }
   const diffusion::ModelInfo& info() const override { return info_; }
-  tensor::MemoryUse memory() const override {
-    return {.weights_bytes = 1 << 20, .activations_bytes = 2 << 20, .scratch_bytes = 3 << 10};
+  diffusion::PipelineMemory memory() const override {
+    return {.parts = {{"transformer", 1 << 19}, {"vae", 1 << 19}},
+            .activations_bytes = 2 << 20,
+            .scratch_bytes = 3 << 10,
+            .peak_bytes = 4 << 20};
   }
   base::Status generate(const diffusion::Request& request, const diffusion::Observer& observer,
                         const std::atomic<bool>& stop) override {

@@ -15,7 +15,7 @@
 namespace ingle::runtime {
 
 struct Loaded {
-  std::unique_ptr<tensor::Executor> executor{};  // none when the pipeline needs none
+  std::vector<std::unique_ptr<tensor::Executor>> executors{};  // those that the pipeline needs
   std::unique_ptr<diffusion::Pipeline> pipeline{};
   std::string executor_name{};
   std::vector<std::string> samplers{};

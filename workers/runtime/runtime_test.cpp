@@ -140,6 +140,8 @@ TEST_F(RuntimeTest, SendsStepsPreviewsAndPictures) {
   EXPECT_EQ(end.steps, 4);
   EXPECT_EQ(end.sampler, "euler");
   EXPECT_EQ(end.memory.activations_bytes, 2 << 20);
+  EXPECT_EQ(end.memory.parts.at("vae"), 1 << 19);
+  EXPECT_EQ(end.memory.peak_bytes, 4 << 20);
 }
 
 TEST_F(RuntimeTest, TheSameSeedIsTheSamePicture) {
@@ -238,8 +240,12 @@ TEST(WorkerArgumentsTest, AreCheckedOneByOne) {
     return parse_worker_arguments(static_cast<int>(pointers.size()), pointers.data());
   };
   const auto good =
-      parse({"--socket", "/s", "--model", "/m", "--part", "vae=/v", "--threads", "3"});
+      parse({"--socket", "/s", "--model", "/m", "--part", "vae=/v", "--threads", "3",
+             "--text-device", "host", "--vae-device", "Vulkan0", "--residency", "staged"});
   ASSERT_TRUE(good);
+  EXPECT_EQ(good->text_device, "host");
+  EXPECT_EQ(good->vae_device, "Vulkan0");
+  EXPECT_EQ(good->residency, "staged");
   EXPECT_EQ(good->parts.at("vae"), "/v");
   EXPECT_EQ(good->threads, 3);
   for (const auto& bad :

@@ -35,6 +35,14 @@ base::Status take_option(WorkerArguments& out, std::string_view name, std::strin
     out.executor = value;
   } else if (name == "--device") {
     out.device = value;
+  } else if (name == "--text-device") {
+    out.text_device = value;
+  } else if (name == "--vae-device") {
+    out.vae_device = value;
+  } else if (name == "--weights") {
+    out.weights = value;
+  } else if (name == "--residency") {
+    out.residency = value;
   } else if (name == "--part") {
     const auto at = value.find('=');
     if (at == 0 || at == std::string_view::npos)

@@ -79,6 +79,10 @@ class Executor {
   // A model whose weights come from `source`, which must outlive the module.
   virtual base::Result<std::unique_ptr<Module>> open(const WeightSource& source) = 0;
   virtual std::string name() const = 0;  // "onednn", "ggml Vulkan0 (llvmpipe)", ...
+  // What it holds for runs at the moment, of all its modules; no weights.
+  virtual MemoryUse memory() const = 0;
+  // Gives back what no run needs now. Not during one.
+  virtual void trim() {}
 };
 
 }  // namespace ingle::tensor

@@ -35,6 +35,9 @@ class GgmlDevices {
   // The processor's part looks at it between any two operations. nullptr: none.
   void set_stop(const std::atomic<bool>* stop);
 
+  // Of all programs that there are. The processor keeps the largest scratch it ever needed.
+  MemoryUse held{};
+
  private:
   GgmlDevices() = default;
 

@@ -48,6 +48,7 @@ std::uint64_t processor_scratch(ggml_cgraph* graph) {
 class GgmlProgram : public Program {
  public:
   explicit GgmlProgram(GgmlDevices& devices) : devices_(devices) {}
+  ~GgmlProgram() override { devices_.held.activations_bytes -= memory_.activations_bytes; }
 
   base::Status plan(const Graph& graph, const std::vector<bool>& live,
                     std::span<ggml_tensor* const> weights, std::span<const std::string> outputs);
@@ -166,6 +167,8 @@ base::Status GgmlProgram::reserve() {
     memory_.activations_bytes += ggml_backend_sched_get_buffer_size(scheduler_.get(), backend);
   if (constants_) memory_.activations_bytes += ggml_backend_buffer_get_size(constants_.get());
   if (devices_.is_processor()) memory_.scratch_bytes = processor_scratch(graph_);
+  devices_.held.activations_bytes += memory_.activations_bytes;
+  devices_.held.scratch_bytes = std::max(devices_.held.scratch_bytes, memory_.scratch_bytes);
   return {};
 }
 
@@ -296,6 +299,7 @@ class GgmlExecutor : public Executor {
     return std::make_unique<GgmlModule>(*devices_, source);
   }
   std::string name() const override { return "ggml " + devices_->name(); }
+  MemoryUse memory() const override { return devices_->held; }
 
  private:
   std::unique_ptr<GgmlDevices> devices_;

@@ -195,6 +195,15 @@ class OnednnExecutor : public Executor {
     return std::make_unique<OnednnModule>(shared_, source);
   }
   std::string name() const override { return "onednn"; }
+  MemoryUse memory() const override {
+    return {.activations_bytes = static_cast<std::uint64_t>(shared_->arena.bytes()),
+            .scratch_bytes = static_cast<std::uint64_t>(shared_->scratch.bytes())};
+  }
+  void trim() override {
+    // Of no bytes, they cannot fail.
+    std::ignore = shared_->arena.resize(0);
+    std::ignore = shared_->scratch.resize(0);
+  }
   const OnednnProfile& profile() const { return shared_->profile; }
 
  private:

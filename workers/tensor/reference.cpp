@@ -448,6 +448,7 @@ class ReferenceExecutor : public Executor {
     return std::make_unique<ReferenceModule>(source);
   }
   std::string name() const override { return "reference"; }
+  MemoryUse memory() const override { return {}; }
 };
 
 }  // namespace

@@ -90,6 +90,8 @@ std::optional<std::span<const std::byte>> MappedWeights::stored(std::string_view
   const auto bytes = bytes_of(tensor);
   const auto type = *number_type(tensor.info.type);
   const auto alignment = type.block_elements == 1 ? type.block_bytes : 2;
+  // Who reads it says why: touching what is not there any more would end the process.
+  if (!still_whole()) return std::nullopt;
   if (std::bit_cast<std::uintptr_t>(bytes.data()) % alignment != 0) return std::nullopt;
   return bytes;
 }

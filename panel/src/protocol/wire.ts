@@ -955,12 +955,18 @@ export const drawerInfoSchema = z.looseObject({
 export type DrawerInfo = z.output<typeof drawerInfoSchema>;
 
 export const drawerMemorySchema = z.looseObject({
-  /** Packed weights, in bytes. */
+  /** Packed weights of all parts, in bytes. */
   weights_bytes: z.int().default(0),
-  /** Activations of the largest program so far, in bytes. */
+  /** The same of each part, by its role; 0: it is not in memory. */
+  parts: z.record(z.string(), z.int()).default(() => ({})),
+  /** Activations that are held, in bytes. */
   activations_bytes: z.int().default(0),
-  /** The library's own buffers during a run, in bytes. */
+  /** The libraries' own buffers for runs, in bytes. */
   scratch_bytes: z.int().default(0),
+  /** Encoded prompts and the like, in bytes. */
+  caches_bytes: z.int().default(0),
+  /** The most of all of these together during the last drawing, in bytes. */
+  peak_bytes: z.int().default(0),
 });
 export type DrawerMemory = z.output<typeof drawerMemorySchema>;
 
@@ -1017,6 +1023,10 @@ export const drawEventSchema = z.looseObject({
   step: z.int().default(0),
   /** Steps in all of a picture. */
   steps: z.int().default(0),
+  /** The part of the model that is being loaded for it, such as "transformer"; empty: none. */
+  loading: z.string().default(''),
+  /** Share of that part that is loaded, 0 to 1. */
+  loaded: z.number().default(0),
 });
 export type DrawEvent = z.output<typeof drawEventSchema>;
 
