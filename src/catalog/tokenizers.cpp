@@ -63,15 +63,13 @@ class JsonSkim {
       } else if (c == '{' || c == '[') {
         ++depth;
         ++at_;
+      } else if (c == '\0' || (depth == 0 && std::string_view("}],:").contains(c))) {
+        (void)wrong();  // there is no value
       } else if (c == '}' || c == ']') {
-        if (depth == 0) break;
         --depth;
         ++at_;
       } else if (c == ',' || c == ':') {
-        if (depth == 0) break;
         ++at_;
-      } else if (c == '\0') {
-        (void)wrong();
       } else {
         while (at_ < text_.size() && !std::string_view(",:{}[] \t\r\n\"").contains(text_[at_]))
           ++at_;
