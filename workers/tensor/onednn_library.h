@@ -111,7 +111,7 @@ class WeightStore {
   void read_stored(Progress& progress);
   std::optional<Packing> packing_of(const Wanted& wanted) const;
   base::Status fill_batch(std::span<const Wanted> batch, Progress& progress);
-  static void cut(const Packing& packing, std::span<std::byte> to, std::vector<Piece>& pieces);
+  static void cut(const Packing& packing, std::byte* to, std::vector<Piece>& pieces);
   base::Status pack(std::span<const Piece> pieces, Progress& progress) const;
   base::Status reorder(const WeightUse& use, const PackedWeight& weight, Progress& progress) const;
 

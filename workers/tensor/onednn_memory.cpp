@@ -48,15 +48,6 @@ bool Pages::prefer_large() {
   return false;
 }
 
-void Pages::hand_out(std::span<std::byte> part) {
-  constexpr std::uintptr_t kPageBytes = 4096;
-  const auto begin = reinterpret_cast<std::uintptr_t>(part.data()) / kPageBytes * kPageBytes;
-  const auto end = reinterpret_cast<std::uintptr_t>(part.data() + part.size());
-  // Where it fails (Linux before 5.14), pages come as they are touched.
-  if (end - begin >= 16 * kPageBytes)
-    madvise(reinterpret_cast<void*>(begin), end - begin, MADV_POPULATE_WRITE);
-}
-
 void Pages::release() {
   if (data_) munmap(data_, static_cast<std::size_t>(bytes_));
   data_ = nullptr;

@@ -4,7 +4,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <span>
 
 #include "base/error.h"
 
@@ -23,9 +22,6 @@ class Pages {
   // gain nothing from them. False, and then it stays with small ones, where they are slow: a
   // virtual machine may have to ask its host for them, and have small ones at hand.
   bool prefer_large();
-  // Has a part handed out at once, which is faster than page by page as they are touched. Any
-  // thread, each another part.
-  static void hand_out(std::span<std::byte> part);
   std::byte* data() const { return data_; }
   std::int64_t bytes() const { return bytes_; }
 

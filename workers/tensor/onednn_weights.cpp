@@ -31,15 +31,8 @@ std::string key_of(const WeightUse& use, int version) {
 // Panels of one weight.
 struct WeightStore::Piece {
   const Packing* packing;
-  std::span<std::byte> to;  // all of it
+  std::byte* to;
   Size begin, end;
-
-  // About where they lie: outputs are the outermost axis of nearly every layout.
-  std::span<std::byte> place() const {
-    const auto bytes = static_cast<Size>(to.size()), all = packing->panels();
-    return to.subspan(static_cast<std::size_t>(bytes * begin / all),
-                      static_cast<std::size_t>(bytes * end / all - bytes * begin / all));
-  }
 };
 
 // How much of all is packed, told on the thread that asked for it.
@@ -55,7 +48,7 @@ struct WeightStore::Progress {
   }
 };
 
-void WeightStore::cut(const Packing& packing, std::span<std::byte> to, std::vector<Piece>& pieces) {
+void WeightStore::cut(const Packing& packing, std::byte* to, std::vector<Piece>& pieces) {
   const Size step = std::max<Size>(1, kPieceBytes / packing.panel_bytes());
   for (Size at = 0; at < packing.panels(); at += step)
     pieces.push_back({&packing, to, at, std::min(at + step, packing.panels())});
@@ -167,8 +160,7 @@ base::Status WeightStore::fill_batch(std::span<const Wanted> batch, Progress& pr
     wanted.weight->data = to;
     to += wanted.bytes();
     if (auto packing = packing_of(wanted))
-      cut(packings.emplace_back(*packing), {wanted.weight->data, wanted.weight->layout.get_size()},
-          pieces);
+      cut(packings.emplace_back(*packing), wanted.weight->data, pieces);
   }
   TRY(pack(pieces, progress));
   for (const auto& wanted : batch) {
@@ -193,8 +185,7 @@ base::Status WeightStore::pack(std::span<const Piece> pieces, Progress& progress
         if (failed) return;
         const auto& [packing, to, begin, end] = pieces[static_cast<std::size_t>(i)];
         auto& status = done[static_cast<std::size_t>(i)];
-        Pages::hand_out(pieces[static_cast<std::size_t>(i)].place());
-        status = packing->pack(begin, end, to.data(), local);
+        status = packing->pack(begin, end, to, local);
         if (status)
           progress.add(packing->bytes_of(begin, end));
         else
@@ -212,7 +203,7 @@ base::Status WeightStore::reorder(const WeightUse& use, const PackedWeight& weig
   Pages copy;
   TRY(copy.resize(static_cast<Size>(plain.get_size())));
   std::vector<Piece> pieces;
-  cut(*packing, {copy.data(), plain.get_size()}, pieces);
+  cut(*packing, copy.data(), pieces);
   TRY(pack(pieces, progress));
   return guarded("packing weights", [&]() -> base::Status {
     dnnl::memory from(plain, library_->engine, copy.data());
