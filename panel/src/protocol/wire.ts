@@ -51,6 +51,7 @@ export const modelKindSchema = z.enum([
   'adapter',
   'unknown',
   'image',
+  'component',
 ]);
 export type ModelKind = z.output<typeof modelKindSchema>;
 
@@ -224,6 +225,20 @@ export const errorBodySchema = z.looseObject({
 });
 export type ErrorBody = z.output<typeof errorBodySchema>;
 
+export const modelPartSchema = z.looseObject({
+  /** What it is in the model, such as "vae" or "text_encoder". */
+  role: z.string().default(''),
+  /** The component, or the model, that it is borrowed from; empty: the model's own. */
+  component: z.string().default(''),
+  /** Its file or folder; empty: in the model's own. */
+  path: z.string().default(''),
+  /** Its size, in bytes. */
+  size_bytes: z.int().default(0),
+  /** Why this one, in words. */
+  reason: z.string().default(''),
+});
+export type ModelPart = z.output<typeof modelPartSchema>;
+
 export const modelInfoSchema = z.looseObject({
   /** Name to use in requests; unique in the catalogue. */
   id: z.string().default(''),
@@ -237,7 +252,7 @@ export const modelInfoSchema = z.looseObject({
   path: z.string().default(''),
   /** Number of files (shards). */
   file_count: z.int().default(1),
-  /** Size of all its files, in bytes. */
+  /** Size of all its files, in bytes, with parts that it shares with others. */
   size_bytes: z.int().default(0),
   /** When its file was last changed: Unix time in milliseconds. */
   modified_unix_ms: z.int().default(0),
@@ -255,6 +270,10 @@ export const modelInfoSchema = z.looseObject({
   embedding_length: z.int().default(0),
   /** Whether it has a chat template. */
   has_chat_template: z.boolean().default(false),
+  /** What a picture model is made of. */
+  parts: z.array(modelPartSchema).default(() => []),
+  /** The models that have a part from here. */
+  used_by: z.array(z.string()).default(() => []),
 });
 export type ModelInfo = z.output<typeof modelInfoSchema>;
 
@@ -1411,6 +1430,8 @@ export const imagesConfigSchema = z.looseObject({
   yield_after: z.string().default('3s'),
   /** Where pictures are kept; empty: the data folder's gallery/. */
   gallery: z.string().default(''),
+  /** Parts for models that lack them, or others than their own: "MODEL ROLE=PATH", such as "flux-dev vae=/models/ae.safetensors"; a component's name will do as well. */
+  parts: z.array(z.string()).default(() => []),
   /** Kind of the pictures' files: png, jpeg or webp. */
   format: z.string().default('png'),
   /** Quality of JPEG and WebP files, 1 to 100; WebP with 100 is exact. */
