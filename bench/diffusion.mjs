@@ -1,13 +1,13 @@
 // ./dev bench diffusion: how much of the processor pictures use. Random weights in published
 // shapes; every rate is told as a share of what a product of 4096 x 4096 by 4096 in bf16 reaches on
 // the same threads in the same process.
-import { execFile, execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
-import { BUILD, Home, TOP, listening, spawnDaemon, waitFor, warm } from '../tests/e2e/harness.mjs';
+import { BUILD, Home, listening, spawnDaemon, waitFor, warm } from '../tests/e2e/harness.mjs';
 import { convertRows } from './convert.mjs';
+import { loadRows, randomModel } from './load.mjs';
 import { median, row, rounds, say, section } from './rows.mjs';
 
 const run = promisify(execFile);
@@ -81,15 +81,7 @@ async function ggmlRows() {
 
 // A whole model on disk, through the daemon.
 async function pictureRows() {
-  const folder = join(BUILD, 'bench-models', 'sd15-random');
-  if (!existsSync(folder)) {
-    say('making a model in the shapes of SD 1.5, 2 GB');
-    mkdirSync(join(BUILD, 'bench-models'), { recursive: true });
-    rmSync(`${folder}.part`, { recursive: true, force: true });
-    const small = join(TOP, 'tests/golden/diffusion/full_sd15');
-    execFileSync(bin('ingle-make-diffusion'), ['sd15', small, `${folder}.part`]);
-    renameSync(`${folder}.part`, folder);
-  }
+  const folder = randomModel();
   const home = new Home();
   home.models = folder;
   const daemon = spawnDaemon(home, {});
@@ -138,6 +130,7 @@ export async function diffusion() {
   return [
     ...(await rateRows()),
     ...(await ggmlRows()),
+    ...(await loadRows()),
     ...(await pictureRows()),
     ...(await convertRows()),
   ];
