@@ -10,7 +10,6 @@
 #include <cstdio>
 #include <cstring>
 #include <print>
-#include <thread>
 #include <vector>
 
 #include "diffusion/pipeline.h"
@@ -40,16 +39,10 @@ double copy_s(std::size_t bytes) {
   void* const fresh =
       ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (fresh == MAP_FAILED) return 0;
-  const std::size_t threads = std::max(1u, std::thread::hardware_concurrency());
-  const std::size_t pieces = bytes / kPiece;
-  {
-    std::vector<std::jthread> all;
-    for (std::size_t thread = 0; thread < threads; ++thread)
-      all.emplace_back([&, thread] {
-        for (std::size_t i = pieces * thread / threads; i < pieces * (thread + 1) / threads; ++i)
-          std::memcpy(static_cast<char*>(fresh) + i * kPiece, source.data(), kPiece);
-      });
-  }
+  const auto pieces = static_cast<std::int64_t>(bytes / kPiece);
+#pragma omp parallel for schedule(static)
+  for (std::int64_t i = 0; i < pieces; ++i)
+    std::memcpy(static_cast<char*>(fresh) + i * std::int64_t{kPiece}, source.data(), kPiece);
   const double out = seconds_since(start);
   ::munmap(fresh, bytes);
   return out;
