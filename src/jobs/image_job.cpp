@@ -128,6 +128,7 @@ class ImageRun {
         set, [](const auto& entry) { return entry.starts_with("picture_side="); });
     if (!given) set.insert(set.end(), sides.begin(), sides.end());
     CO_TRY_ASSIGN(image_, co_await given_image());
+    CO_TRY_ASSIGN(adapters_, find_adapters());  // before the model is loaded for nothing
     CO_TRY_ASSIGN(const auto lease,
                   co_await acquire_for(run_, seams_.host,
                                        {.set = std::move(set), .keep_alive = seams_.keep_alive}));
@@ -166,7 +167,7 @@ class ImageRun {
       co_return fail(ErrorCode::unsupported,
                      std::format("'{}' cannot begin with a given picture", lease.model().id));
     auto request = draw_request(asked_, result_.seed);
-    CO_TRY_ASSIGN(request.adapters, find_adapters());
+    request.adapters = adapters_;
     CO_TRY_ASSIGN(auto body, drawing_body(request, image_, run_.files().mask));
     const auto began = seams_.loop.clock().mono_now();
     CO_TRY_ASSIGN(const auto end,
@@ -264,6 +265,7 @@ class ImageRun {
   const ImageSeams& seams_;
   const ImageRequest& asked_;
   std::string image_;
+  std::vector<protocol::DrawAdapter> adapters_;
   protocol::DrawerInfo info_;
   protocol::ImageResult result_;
 };
