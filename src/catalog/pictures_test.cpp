@@ -63,6 +63,12 @@ TEST(Pictures, WhatIsMissingIsNamed) {
   fs::remove(vae);
   const auto gone = read_model_file(folder / "m" / kModelIndex).value();
   EXPECT_TRUE(gone.problem.contains("'vae'")) << gone.problem;
+  const auto words = folder / "m" / "tokenizer";
+  fs::remove(words / "vocab.json");
+  write(words / "words.bin", "of a kind that is not known");
+  EXPECT_TRUE(read_model_file(folder / "m" / kModelIndex)->picture->has("tokenizer"));
+  fs::remove_all(words);
+  EXPECT_FALSE(read_model_file(folder / "m" / kModelIndex)->picture->has("tokenizer"));
   write(folder / "m" / kModelIndex, R"({"_class_name": "LaterPipeline"})");
   EXPECT_TRUE(read_model_file(folder / "m" / kModelIndex)->problem.contains("LaterPipeline"));
 }
