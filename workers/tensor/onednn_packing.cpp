@@ -11,7 +11,8 @@ namespace {
 
 using Size = std::int64_t;
 
-constexpr Size kPanelBytes = 1 << 20;  // of rows that stay as they are
+constexpr Size kReadElements = 1 << 16;  // brought to f32 at once
+constexpr Size kPanelBytes = 1 << 20;    // of rows that stay as they are
 
 // Elements of storage the kernels know; false for all others.
 bool convert(StorageType from, const std::byte* source, Size begin, Size n, Type type,
@@ -135,11 +136,20 @@ base::Status Packing::read_rows(Size begin, Size end, std::vector<float>& floats
     at += rows;
     if (first >= last) continue;
     const Size n = (last - first) * width_;
-    if (const auto stored = source_->stored(name); stored && is_convertible(info->type)) {
+    const auto stored = source_->stored(name);
+    if (stored && is_convertible(info->type)) {
       convert(info->type, stored->data(), first * width_, n, type_, to);
     } else {
-      TRY(read_file_rows(name, *info, first * width_, n, floats));
-      convert(kF32, reinterpret_cast<const std::byte*>(floats.data()), 0, n, type_, to);
+      // A little at a time, so that it is still in the caches when it is converted; but all at once
+      // where each reading costs something of its own: rows that are longer in the file, adapters.
+      const bool direct = stored && info->shape.rank() > 0 && info->shape[0] == rows;
+      const Size step = direct ? std::max<Size>(1, kReadElements / width_) * width_ : n;
+      for (Size done = 0; done < n; done += step) {
+        const Size part = std::min(step, n - done);
+        TRY(read_file_rows(name, *info, first * width_ + done, part, floats));
+        convert(kF32, reinterpret_cast<const std::byte*>(floats.data()), 0, part, type_,
+                to + done * type_bytes(type_));
+      }
     }
     to += n * type_bytes(type_);
   }
