@@ -37,6 +37,9 @@ struct LaunchSettings {
   // What the engine calls `device`, "none" for the host where there are GPUs; empty: not to be
   // said.
   std::string engine_device{};
+  // Of pictures, where parts lie elsewhere: the engine's names, or "host".
+  std::string text_engine_device{};
+  std::string vae_engine_device{};
 
   // The same as numbers, and what it takes of each device once loaded and used.
   resources::TextUse use{};

@@ -107,10 +107,13 @@ void ModelHostImpl::use_measurement(LaunchPlan& plan) const {
   plan.load_time = guessed_load_time(plan.footprint.total());
   if (const auto known = seams_.measurements.find(plan.measurement_key)) {
     auto held = known->bytes;
-    // What was measured of a picture model has the room for drawing in it, which is held apart.
-    if (info.kind == protocol::ModelKind::image && !held.empty())
-      held[resources::kHost] -=
-          std::min(plan.settings.use.cache_ram_bytes, held[resources::kHost] / 2);
+    // What was measured of a picture model has the room for drawing in it, which is held apart; all
+    // but half of what it takes without.
+    if (info.kind == protocol::ModelKind::image && !held.empty()) {
+      auto& host = held[resources::kHost];
+      const auto least = plan.settings.footprint.on(resources::kHost) / 2;
+      host -= std::min(plan.settings.use.cache_ram_bytes, host - std::min(host, least));
+    }
     plan.footprint = plan.footprint.scaled_to(held);
     plan.memory.basis = "measured";
     plan.load_time = known->load_time;
@@ -120,9 +123,15 @@ void ModelHostImpl::use_measurement(LaunchPlan& plan) const {
   }
   plan.reserved = plan.footprint;
   const bool draws = info.kind == protocol::ModelKind::image;
-  plan.reserved.pieces.push_back(
-      {resources::kHost, draws ? protocol::MemoryKind::compute : protocol::MemoryKind::other,
-       plan.settings.use.cache_ram_bytes});
+  if (draws) {
+    // Room for drawing: what is not there yet once it is loaded.
+    const auto& loaded = plan.settings.footprint.pieces;
+    for (const auto& piece : plan.settings.reserved.pieces)
+      if (!std::ranges::contains(loaded, piece)) plan.reserved.pieces.push_back(piece);
+  } else {
+    plan.reserved.pieces.push_back(
+        {resources::kHost, protocol::MemoryKind::other, plan.settings.use.cache_ram_bytes});
+  }
   // Drawing is what a picture model is for; a text model's cache of prompts may never be full.
   const auto& told = draws ? plan.reserved : plan.footprint;
   plan.memory.predicted_bytes = static_cast<std::int64_t>(told.total());

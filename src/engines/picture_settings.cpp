@@ -8,6 +8,7 @@
 #include "base/near_names.h"
 #include "engines/given_settings.h"
 #include "engines/picture_parts.h"
+#include "engines/picture_placement.h"
 #include "engines/setting_rules.h"
 
 namespace ingle::engines {
@@ -24,11 +25,6 @@ constexpr std::int64_t kSideMax = 4096;
 constexpr std::int64_t kSideUnknown = 512;
 // Sides that room is kept for: few, so that pictures of nearly the same size share a worker.
 constexpr std::array<std::int64_t, 7> kSides{512, 768, 1024, 1536, 2048, 3072, 4096};
-
-// What decoding a pixel takes in bf16 at its widest point: three tensors of 256 channels. Nothing
-// else in these models is as large.
-constexpr std::uint64_t kBytesPerPixel = 3 * 256 * 2;
-constexpr std::uint64_t kWorkerBytes = 96ull << 20;  // libraries, files' pages, small tensors
 
 std::string path_of(const protocol::ModelInfo& model) {
   const std::filesystem::path path(model.path);
@@ -56,33 +52,15 @@ base::Status check_value(std::string_view name, std::string_view value) {
   if (name == "executor")
     return value == "auto" || value == "onednn" || value == "ggml" ? base::Status{}
                                                                    : refuse("auto, onednn or ggml");
+  if (name == "weights")
+    return value == "auto" || value == "packed" || value == "stored"
+               ? base::Status{}
+               : refuse("auto, packed or stored");
+  if (name == "residency")
+    return value == "auto" || value == "resident" || value == "staged"
+               ? base::Status{}
+               : refuse("auto, resident or staged");
   return is_device(value) ? base::Status{} : refuse("auto, host, or a GPU such as gpu0");
-}
-
-double bytes_per_element(std::string_view precision) {
-  // Linear layers in one byte with a scale a block; convolutions and the decoder stay in f16.
-  if (precision == "int8") return 1.4;
-  return precision == "f32" ? 4 : 2;
-}
-
-// What it takes of a device (the rest is the host's).
-resources::Footprint footprint_of(const catalog::ModelRecord& model, std::string_view precision,
-                                  std::int64_t side, std::size_t device) {
-  resources::Footprint out;
-  for (const auto& part : model.picture.parts) {
-    if (part.elements == 0) continue;  // a tokenizer
-    const auto kind = part.role.starts_with("text_encoder") ? MemoryKind::encoder
-                      : part.role == "vae"                  ? MemoryKind::decoder
-                                                            : MemoryKind::weights;
-    out.pieces.push_back({device, kind,
-                          static_cast<std::uint64_t>(static_cast<double>(part.elements) *
-                                                     bytes_per_element(precision))});
-  }
-  const auto pixels = static_cast<std::uint64_t>(side) * static_cast<std::uint64_t>(side);
-  out.pieces.push_back(
-      {device, MemoryKind::compute, pixels * kBytesPerPixel * (precision == "f32" ? 2 : 1)});
-  out.pieces.push_back({kHost, MemoryKind::other, kWorkerBytes});
-  return out;
 }
 
 std::int64_t own_side(const catalog::ModelRecord& model) {
@@ -104,21 +82,17 @@ class PictureWording {
         text("precision", config_.precision, "config", "images.precision in the configuration");
     const auto side = number("picture_side", own_side(model_), "derived",
                              "what the model was trained for; room is kept for such pictures");
-    TRY_ASSIGN(const auto device, choose_device(precision, side));
-    out_.footprint = out_.reserved = footprint_of(model_, precision, side, device);
-    const auto drawing_bytes = compute_bytes();
+    PictureNeeds needs{model_, precision, side};
+    TRY_ASSIGN(const auto places, choose(needs));
+    out_.reserved = picture_footprint(needs, places);
     // On the host, room for drawing is held from the start though it is taken with the first
     // picture: else somebody would be let in meanwhile.
-    if (device == kHost) {
-      std::erase_if(out_.footprint.pieces,
-                    [](const auto& piece) { return piece.kind == MemoryKind::compute; });
-      out_.use.cache_ram_bytes = drawing_bytes;
-    }
-    out_.placement = device == kHost ? "processor" : "all of it on " + room_.devices[device].id;
+    out_.footprint = picture_loaded(out_.reserved, places);
+    out_.use.cache_ram_bytes = out_.reserved.on(kHost) - out_.footprint.on(kHost);
     out_.reasons.push_back(reason_);
     out_.reasons.push_back(std::format("it takes {}, of which {} are for drawing {} by {} pixels",
                                        format_bytes(out_.reserved.total()),
-                                       format_bytes(drawing_bytes), side, side));
+                                       format_bytes(compute_bytes()), side, side));
     return std::move(out_);
   }
 
@@ -144,73 +118,151 @@ class PictureWording {
   }
 
   std::uint64_t compute_bytes() const {
-    for (const auto& piece : out_.footprint.pieces)
-      if (piece.kind == MemoryKind::compute) return piece.bytes;
-    return 0;
+    std::uint64_t out = 0;
+    for (const auto& piece : out_.reserved.pieces)
+      if (piece.kind == MemoryKind::compute) out += piece.bytes;
+    return out;
+  }
+  const std::string& id_of(std::size_t device) const {
+    static const std::string host = "host";
+    return room_.devices.empty() ? host : room_.devices[device].id;
   }
 
-  // Whether everything fits when the model lies on this device.
-  bool fits(const resources::Footprint& footprint) const {
-    for (std::size_t i = 0; i < room_.devices.size(); ++i)
-      if (footprint.on(i) > room_.devices[i].bytes) return false;
-    return true;
+  // The device that a setting names; nothing for auto.
+  base::Result<std::optional<std::size_t>> named(std::string_view setting) const {
+    const auto wanted = given_.text_or(setting, "auto");
+    if (wanted == "auto") return std::nullopt;
+    if (wanted == "host") return kHost;
+    for (std::size_t i = 1; i < room_.devices.size(); ++i)
+      if (room_.devices[i].id == wanted) return i;
+    return fail(ErrorCode::invalid_argument,
+                std::format("{}={}: there is no such GPU here (`ingle system` lists them)", setting,
+                            wanted));
   }
 
-  base::Result<std::size_t> choose_device(const std::string& precision, std::int64_t side) {
-    auto executor = given_.text_or("executor", config_.executor);
-    // Only ggml has weights of a byte.
-    if (given_.text_or("precision", config_.precision) == "int8") {
-      if (executor == "onednn")
-        return fail(ErrorCode::invalid_argument,
-                    "executor=onednn has no precision=int8: choose bf16, or executor=ggml");
-      executor = "ggml";
-    }
-    const auto wanted = given_.text_or("device", "auto");
-    if (executor == "onednn" && wanted.starts_with("gpu"))
+  base::Result<PicturePlaces> choose(PictureNeeds& needs) {
+    const auto executor = given_.text_or("executor", config_.executor);
+    PictureWish wish{.gpus = executor != "onednn"};
+    TRY_ASSIGN(wish.denoiser, named("device"));
+    TRY_ASSIGN(wish.text, named("text_device"));
+    TRY_ASSIGN(wish.vae, named("vae_device"));
+    if (executor == "onednn" && wish.denoiser.value_or(kHost) != kHost)
       return fail(
           ErrorCode::invalid_argument,
           "executor=onednn draws on the processor: leave out device, or give executor=ggml");
-    std::size_t device = kHost;
-    reason_ = "there is no GPU that holds it: it draws on the processor";
-    for (std::size_t i = 1; i < room_.devices.size(); ++i) {
-      const auto& gpu = room_.devices[i];
-      const bool asked = wanted == gpu.id;
-      const bool may = executor != "onednn" && wanted == "auto" && !gpu.engine_name.empty() &&
-                       fits(footprint_of(model_, precision, side, i)) &&
-                       (device == kHost || gpu.bytes > room_.devices[device].bytes);
-      if (!asked && !may) continue;
-      device = i;
-      reason_ = asked ? gpu.id + " was asked for" : gpu.id + " holds all of it";
-    }
-    if (wanted.starts_with("gpu") && device == kHost)
-      return fail(
-          ErrorCode::invalid_argument,
-          std::format("device={}: there is no such GPU here (`ingle system` lists them)", wanted));
-    if (wanted == "host" || executor == "onednn") reason_ = "the processor was asked for";
-    TRY(check_room(footprint_of(model_, precision, side, device), precision, side));
-    out_.device = room_.devices.empty() ? "host" : room_.devices[device].id;
-    if (device != kHost) out_.engine_device = room_.devices[device].engine_name;
-    explain("executor", device != kHost || executor == "ggml" ? "ggml" : "onednn",
-            executor == "auto" ? "derived" : "config", reason_);
-    explain("device", out_.device, "derived", reason_);
-    return device;
+    const auto residency = given_.text_or("residency", "auto");
+    if (residency == "resident") wish.residency = PartResidency::resident;
+    if (residency == "staged") wish.residency = PartResidency::staged;
+    if (executor == "ggml" && given_.text_or("weights", "auto") == "stored")
+      return fail(ErrorCode::invalid_argument,
+                  "weights=stored is for the processor by oneDNN: leave out executor=ggml");
+    const auto places = choose_held(needs, wish, executor);
+    TRY(check_room(picture_footprint(needs, places), needs));
+    explain_places(needs, places, wish, executor);
+    return places;
   }
 
-  base::Status check_room(const resources::Footprint& footprint, const std::string& precision,
-                          std::int64_t side) const {
-    if (room_.devices.empty() || fits(footprint)) return {};
+  // Weights stay as their file has them where that was asked for, or where only so all parts stay
+  // in memory, or fit at all.
+  PicturePlaces choose_held(PictureNeeds& needs, const PictureWish& wish,
+                            const std::string& executor) {
+    const auto asked = given_.text_or("weights", "auto");
+    if (asked == "stored") needs.weights = WeightsHeld::stored;
+    const auto places = choose_places(needs, wish, room_);
+    if (asked != "auto") {
+      explain("weights", asked, "request", "");
+      return places;
+    }
+    const auto takes = picture_footprint(needs, places);
+    const bool turns = places.residency == PartResidency::staged && !wish.residency;
+    if (executor == "ggml" || !places.on_host() || (fits(takes, room_) && !turns) ||
+        !gains_stored(model_.picture, needs.precision))
+      return places;
+    PictureNeeds stored = needs;
+    stored.weights = WeightsHeld::stored;
+    const auto others = choose_places(stored, wish, room_);
+    const auto takes_stored = picture_footprint(stored, others);
+    if (!fits(takes_stored, room_) ||
+        (fits(takes, room_) && others.residency == PartResidency::staged))
+      return places;
+    auto same = places;
+    same.residency = others.residency;
+    const auto packed = picture_footprint(needs, same);
+    needs.weights = WeightsHeld::stored;
+    const auto reason = std::format(
+        "unpacked to {} it would need {} and would get {}: its weights stay as the file has them, "
+        "which needs {}",
+        needs.precision, format_bytes(packed.on(kHost)), format_bytes(room_.devices[kHost].bytes),
+        format_bytes(takes_stored.on(kHost)));
+    out_.reasons.push_back(reason);
+    explain("weights", "stored", "derived", reason);
+    return others;
+  }
+
+  void explain_places(const PictureNeeds& needs, const PicturePlaces& places,
+                      const PictureWish& wish, const std::string& executor) {
+    const bool card = places.denoiser != kHost;
+    out_.device = id_of(places.denoiser);
+    if (card) out_.engine_device = room_.devices[places.denoiser].engine_name;
+    reason_ = wish.denoiser && card         ? out_.device + " was asked for"
+              : wish.denoiser || !wish.gpus ? std::string("the processor was asked for")
+              : card                        ? out_.device + " holds it"
+                     : std::string("there is no GPU that holds it: it draws on the processor");
+    explain("executor", card || executor == "ggml" ? "ggml" : "onednn",
+            executor == "auto" ? "derived" : "config", reason_);
+    explain("device", out_.device, "derived", reason_);
+    out_.placement = card ? "all of it on " + out_.device : "processor";
+    for (const auto& [setting, device, words] :
+         {std::tuple("text_device", places.text, "the text encoders"),
+          std::tuple("vae_device", places.vae, "the VAE")}) {
+      if (device == places.denoiser) continue;
+      if (card) out_.placement = out_.device;
+      out_.placement += std::format(", {} on {}", words, id_of(device));
+      explain(setting, id_of(device), "derived",
+              std::format("{} does not hold all parts", out_.device));
+      auto& engine =
+          words == std::string_view("the VAE") ? out_.vae_engine_device : out_.text_engine_device;
+      engine = device == kHost ? "host" : room_.devices[device].engine_name;
+    }
+    explain_residency(needs, places);
+  }
+
+  void explain_residency(const PictureNeeds& needs, const PicturePlaces& places) {
+    if (places.residency == PartResidency::resident) {
+      explain("residency", "resident", "derived", "all parts fit at once");
+      return;
+    }
+    auto all = places;
+    all.residency = PartResidency::resident;
+    const auto together = picture_footprint(needs, all), turns = picture_footprint(needs, places);
+    auto reason = std::format(
+        "all parts together need {} and would get {} on {}: text encoders, transformer and VAE "
+        "take "
+        "turns, for which the largest needs {}",
+        format_bytes(together.on(places.denoiser)),
+        format_bytes(room_.devices.empty() ? 0 : room_.devices[places.denoiser].bytes), out_.device,
+        format_bytes(turns.on(places.denoiser)));
+    if (given_.find("residency") == nullptr) out_.reasons.push_back(reason);
+    explain("residency", "staged", "derived", reason);
+    out_.placement += ", its parts in turns";
+  }
+
+  base::Status check_room(const resources::Footprint& footprint, const PictureNeeds& needs) const {
+    if (room_.devices.empty() || fits(footprint, room_)) return {};
     base::Error out{
         ErrorCode::out_of_memory,
         std::format("'{}' needs {} to draw {} by {} pixels in {}, and it can get {} on the host",
-                    model_.info.id, format_bytes(footprint.total()), side, side, precision,
-                    format_bytes(room_.devices[kHost].bytes))};
+                    model_.info.id, format_bytes(footprint.total()), needs.side, needs.side,
+                    needs.precision, format_bytes(room_.devices[kHost].bytes))};
     std::string would_fit =
         "a smaller model may fit, or more free memory: close other applications";
-    for (const auto smaller : {std::int64_t{1024}, std::int64_t{768}, std::int64_t{512}})
-      if (smaller < side && fits(footprint_of(model_, precision, smaller, kHost))) {
-        would_fit = std::format("would fit: pictures of {} by {} pixels", smaller, smaller);
-        break;
-      }
+    for (const auto smaller : {std::int64_t{1024}, std::int64_t{768}, std::int64_t{512}}) {
+      const PictureNeeds less{needs.model, needs.precision, smaller, needs.weights};
+      const auto places = choose_places(less, {.gpus = false}, room_);
+      if (smaller >= needs.side || !fits(picture_footprint(less, places), room_)) continue;
+      would_fit = std::format("would fit: pictures of {} by {} pixels", smaller, smaller);
+      break;
+    }
     out.context.push_back(std::move(would_fit));
     return fail(std::move(out));
   }
@@ -227,7 +279,8 @@ class PictureWording {
 
 base::Result<std::vector<std::string>> normalise_picture_overrides(
     const std::vector<std::string>& set) {
-  std::vector<std::string> names{"threads", "precision", "executor", "device", "picture_side"};
+  std::vector<std::string> names{"threads",      "precision",   "executor",   "device",   "weights",
+                                 "picture_side", "text_device", "vae_device", "residency"};
   names.insert(names.end(), kPartSettings.begin(), kPartSettings.end());
   return sorted_settings(set, [&](std::string_view name, std::string_view value) -> base::Status {
     if (std::ranges::contains(names, name)) return check_value(name, value);
@@ -266,10 +319,19 @@ std::vector<std::string> diffusion_arguments(const LaunchSettings& settings,
                                              const std::filesystem::path& socket) {
   std::vector<std::string> out{"--socket", socket.native(), "--model", path_of(model)};
   for (const auto& setting : settings.explained)
-    if (setting.name == "threads" || setting.name == "precision" || setting.name == "executor")
+    if (setting.name == "threads" || setting.name == "precision" || setting.name == "executor" ||
+        setting.name == "weights")
       out.insert(out.end(), {"--" + setting.name, setting.value});
   std::ranges::move(part_arguments(settings), std::back_inserter(out));
   if (!settings.engine_device.empty()) out.insert(out.end(), {"--device", settings.engine_device});
+  if (!settings.text_engine_device.empty())
+    out.insert(out.end(), {"--text-device", settings.text_engine_device});
+  if (!settings.vae_engine_device.empty())
+    out.insert(out.end(), {"--vae-device", settings.vae_engine_device});
+  if (std::ranges::any_of(settings.explained, [](const auto& setting) {
+        return setting.name == "residency" && setting.value == "staged";
+      }))
+    out.insert(out.end(), {"--residency", "staged"});
   return out;
 }
 

@@ -4,7 +4,10 @@
 //   threads       1 to 1024
 //   precision     f32, bf16, int8
 //   executor      auto, onednn (the processor), ggml (a GPU, or the processor)
+//   weights       auto, packed, stored (on the processor: left in few bits as their file has them)
 //   device        auto, host, gpu0, ...
+//   text_device, vae_device  the same for the text encoders and the VAE, where they lie elsewhere
+//   residency     auto, resident (all parts stay in memory), staged (they take turns)
 //   vae, text_encoder, text_encoder_2, tokenizer, tokenizer_2  parts to borrow (picture_parts.h)
 //   picture_side  the largest side that room is kept for, in pixels: pictures of up to its square
 #pragma once
