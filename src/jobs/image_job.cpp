@@ -8,6 +8,7 @@
 #include "jobs/acquire.h"
 #include "jobs/image_draw.h"
 #include "jobs/job_kinds.h"
+#include "jobs/picture_size.h"
 #include "protocol/codec.h"
 
 namespace ingle::jobs {
@@ -106,6 +107,13 @@ protocol::DrawRequest draw_request(const ImageRequest& asked, std::int64_t seed)
           .extras = asked.extras};
 }
 
+// A part that the worker names, for people.
+std::string_view part_in_words(std::string_view role) {
+  if (role.starts_with("text_encoder")) return "text encoder";
+  if (role == "transformer") return "transformer";
+  return role == "unet" ? "UNet" : "VAE";
+}
+
 // One run of a job of this kind.
 class ImageRun {
  public:
@@ -115,20 +123,14 @@ class ImageRun {
   base::Task<base::Result<Outcome>> go() {
     result_.seed = asked_.seed ? *asked_.seed : random_seed();
     CO_TRY_ASSIGN(const auto record, seams_.find(run_.model().id));
-    auto set = asked_.set;
-    const auto scale = asked_.extras.hires ? std::clamp(asked_.extras.hires->scale, 1.0, 4.0) : 1.0;
-    const auto scaled = [scale](std::int64_t side) {
-      return static_cast<std::int64_t>(std::ceil(static_cast<double>(side) * scale));
-    };
-    const auto own = scale > 1 && record.picture.side > 0 ? record.picture.side : 0;
-    const auto width = asked_.width.value_or(asked_.height.value_or(own));
-    const auto sides =
-        engines::picture_side_for(record, scaled(width), scaled(asked_.height.value_or(width)));
-    const bool given = std::ranges::any_of(
-        set, [](const auto& entry) { return entry.starts_with("picture_side="); });
-    if (!given) set.insert(set.end(), sides.begin(), sides.end());
     CO_TRY_ASSIGN(image_, co_await given_image());
     CO_TRY_ASSIGN(adapters_, find_adapters());  // before the model is loaded for nothing
+    auto set = asked_.set;
+    const bool given = std::ranges::any_of(
+        set, [](const auto& entry) { return entry.starts_with("picture_side="); });
+    const auto sides = sides_drawn(record);
+    const auto room = engines::picture_side_for(record, sides.width, sides.height);
+    if (!given) set.insert(set.end(), room.begin(), room.end());
     CO_TRY_ASSIGN(const auto lease,
                   co_await acquire_for(run_, seams_.host,
                                        {.set = std::move(set), .keep_alive = seams_.keep_alive}));
@@ -144,6 +146,28 @@ class ImageRun {
     if (!run_.files().image.empty()) co_return run_.files().image;
     if (asked_.image.empty()) co_return std::string{};
     co_return co_await seams_.read(asked_.image);
+  }
+
+  // Of the largest picture on the way, as far as it is known before the worker is there: what the
+  // request says; else those of a given picture, where it is kept to the pixel (without a mask it
+  // is drawn no larger than the model's own); else the model's own.
+  PictureSides sides_drawn(const catalog::ModelRecord& record) const {
+    const auto& extras = asked_.extras;
+    const auto own = record.picture.side;
+    PictureSides out{asked_.width.value_or(asked_.height.value_or(own)),
+                     asked_.height.value_or(asked_.width.value_or(own))};
+    const bool open = !asked_.width && !asked_.height;
+    if (open && (!run_.files().mask.empty() || extras.extend)) {
+      const auto grow = extras.extend.value_or(protocol::ImageExtension{});
+      if (const auto sides = picture_sides(image_))
+        out = {std::min(sides->width + grow.left + grow.right, kSideMax),
+               std::min(sides->height + grow.top + grow.bottom, kSideMax)};
+    }
+    const auto scale = extras.hires ? std::clamp(extras.hires->scale, 1.0, 4.0) : 1.0;
+    const auto scaled = [scale](std::int64_t side) {
+      return static_cast<std::int64_t>(std::ceil(static_cast<double>(side) * scale));
+    };
+    return {scaled(out.width), scaled(out.height)};
   }
 
   base::Result<std::vector<protocol::DrawAdapter>> find_adapters() const {
@@ -215,11 +239,17 @@ class ImageRun {
                                : std::format("drawing picture{}, step {} of {}", which, event.step,
                                              event.steps)};
       if (!last) {
-        report.done = static_cast<double>(event.picture * event.steps + event.step);
+        // All may be drawn before the first is developed: it does not go back for that.
+        steps_done_ =
+            std::max(steps_done_, static_cast<double>(event.picture * event.steps + event.step));
+        report.done = steps_done_;
         report.total = total;
         report.unit = "steps";
       }
     }
+    if (!event.loading.empty())
+      report.message =
+          std::format("loading the {}, {:.0f} %", part_in_words(event.loading), 100 * event.loaded);
     run_.report(std::move(report));
     return {};
   }
@@ -268,6 +298,7 @@ class ImageRun {
   std::vector<protocol::DrawAdapter> adapters_;
   protocol::DrawerInfo info_;
   protocol::ImageResult result_;
+  double steps_done_ = 0;  // of all pictures
 };
 
 base::Task<base::Result<Outcome>> run_image(JobRun& run, const ImageSeams& seams) {

@@ -218,6 +218,40 @@ TEST_F(ImageJobTest, ADeadWorkerIsACrash) {
   EXPECT_EQ(draw().error().code, ErrorCode::worker_crashed);
 }
 
+TEST_F(ImageJobTest, RoomIsKeptForTheSizeThatIsDrawn) {
+  using namespace std::string_literals;
+  const auto room = [&] {
+    std::ignore = draw();
+    return host_.set;
+  };
+  const std::vector<std::string> large{"picture_side=1024"};
+  run_.sent.image = "\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\x03\xe8\0\0\x02\xbc\x08\x02\0\0\0"s;
+  asked() = {.prompt = "a hearth"};
+  EXPECT_TRUE(room().empty());  // drawn at the model's own size
+  run_.sent.mask = "mask";
+  EXPECT_EQ(room(), large);
+  asked().width = asked().height = 512;
+  EXPECT_TRUE(room().empty());
+  run_.sent.mask.clear();
+  asked() = {.prompt = "a hearth", .extras = {.extend = protocol::ImageExtension{.left = 24}}};
+  EXPECT_EQ(room(), large);
+  run_.sent = {};
+  asked() = {.prompt = "a hearth", .extras = {.hires = protocol::HiresPass{.scale = 2}}};
+  EXPECT_EQ(room(), large);
+}
+
+TEST_F(ImageJobTest, TellsWhichPartIsLoaded) {
+  asked() = {.prompt = "a hearth"};
+  drawer_.add(FrameKind::event,
+              protocol::encode(protocol::DrawEvent{.stage = protocol::DrawStage::denoise,
+                                                   .steps = 4,
+                                                   .loading = "transformer",
+                                                   .loaded = 0.5}));
+  std::ignore = draw();
+  ASSERT_FALSE(run_.reports.empty());
+  EXPECT_EQ(run_.reports.back().message, "loading the transformer, 50 %");
+}
+
 TEST_F(ImageJobTest, RequestsAreChecked) {
   for (const auto& bad :
        {protocol::ImageRequest{.width = 8}, protocol::ImageRequest{.height = 5000},
