@@ -111,6 +111,8 @@ test('a transformer alone draws with parts that are shared', async (t) => {
   assert.match(listed, /ae\s+component .*used by packed, plain, prefixed/);
   const shown = await ingle(home, ['show', 'plain']);
   assert.match(shown.stdout, /vae\s+ae\b.*the only one that fits/, shown.stderr);
+  const offered = (await daemon.get('/v1/models')).body.data.map(({ id }) => id);
+  assert.deepEqual(offered.sort(), ['packed', 'plain', 'prefixed']);
   const chosen = await daemon.post('/api/v1/load', { model: 'ae' });
   assert.equal(chosen.body.error.code, 'unsupported');
   assert.match(chosen.body.error.message, /packed, plain, prefixed/);

@@ -21,7 +21,8 @@ Json model_object(const protocol::ModelInfo& model) {
 base::Task<base::Status> list_models(Call& call) {
   Json::Array data;
   for (const auto& model : call.parts.catalog.list().models)
-    if (model.state == protocol::ModelState::usable) data.push_back(model_object(model));
+    if (model.state == protocol::ModelState::usable && model.kind != protocol::ModelKind::component)
+      data.push_back(model_object(model));
   co_return co_await call.respond_json(
       protocol::print_json(Json::Object{{"object", "list"}, {"data", std::move(data)}}));
 }
