@@ -237,8 +237,7 @@ class PictureWording {
     const auto together = picture_footprint(needs, all), turns = picture_footprint(needs, places);
     auto reason = std::format(
         "all parts together need {} and would get {} on {}: text encoders, transformer and VAE "
-        "take "
-        "turns, for which the largest needs {}",
+        "take turns, for which the largest needs {}",
         format_bytes(together.on(places.denoiser)),
         format_bytes(room_.devices.empty() ? 0 : room_.devices[places.denoiser].bytes), out_.device,
         format_bytes(turns.on(places.denoiser)));
