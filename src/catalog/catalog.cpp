@@ -75,7 +75,7 @@ class FolderCatalog final : public Catalog {
   Task<Status> read_files(Compared& compared);
   Task<Status> save(std::shared_ptr<const Snapshot> snapshot);
   void report(const Walk& walk) const;
-  // Of parts that were named by path.
+  // Of parts that were named by path, and of the models that came with ingle.
   std::vector<std::filesystem::path> named_paths() const {
     std::vector<std::filesystem::path> out;
     for (const auto& part : options_.parts) {
@@ -83,8 +83,10 @@ class FolderCatalog final : public Catalog {
       if (!path.is_absolute()) continue;
       out.push_back(is_tokenizer_file(path.filename().native()) ? path.parent_path() : path);
     }
+    if (!options_.starters.empty()) out.push_back(options_.starters);
     return out;
   }
+  Snapshot shown(FileTable files) const;
   Status check_cancelled() const {
     if (options_.cancel.cancelled()) return fail(ErrorCode::cancelled, "the scan was cancelled");
     return {};
@@ -127,6 +129,15 @@ Task<Status> FolderCatalog::load_known() {
   co_return last_load_;
 }
 
+Snapshot FolderCatalog::shown(FileTable files) const {
+  Snapshot out = make_snapshot(std::move(files), options_.parts);
+  for (ModelRecord& model : out.models)
+    if (!options_.starters.empty() && !model.files.empty() &&
+        lies_in(model.files.front().native(), {options_.starters}))
+      model.info.source = protocol::ModelSource::starter;
+  return out;
+}
+
 Task<Status> FolderCatalog::load_rows() {
   std::shared_ptr<FileTable> rows;
   std::shared_ptr<const Snapshot> known;
@@ -137,7 +148,7 @@ Task<Status> FolderCatalog::load_rows() {
     std::erase_if(here, [&](const auto& item) {
       return !lies_in(item.first, options_.folders) && !lies_in(item.first, named_paths());
     });
-    known = std::make_shared<Snapshot>(make_snapshot(std::move(here), options_.parts));
+    known = std::make_shared<Snapshot>(shown(std::move(here)));
     // Rows that say nothing are removed with the next scan, like those of files that are gone.
     for (const auto& row : kept) rows->try_emplace(row.path);
     return {};
@@ -182,8 +193,7 @@ Task<Status> FolderCatalog::scan_folders() {
   const auto unread = static_cast<std::int64_t>(compared.unread.size());
   CO_TRY(co_await read_files(compared));
   CO_TRY_ASSIGN(auto next, co_await in_bulk("catalog_list", [&] {
-                  return std::make_shared<const Snapshot>(
-                      make_snapshot(std::move(compared.files), options_.parts));
+                  return std::make_shared<const Snapshot>(shown(std::move(compared.files)));
                 }));
   snapshot_ = next;
   scanned_ = true;  // from here on load_known() has nothing to add, also while this is saved
@@ -298,6 +308,7 @@ std::unique_ptr<Catalog> Catalog::create(CatalogOptions options, platform::Files
                                          storage::Storage& storage, base::Lanes& lanes,
                                          base::Loop& loop, base::Logger log) {
   for (auto& folder : options.folders) folder = tidy(folder);
+  if (!options.starters.empty()) options.starters = tidy(options.starters);
   return std::make_unique<FolderCatalog>(std::move(options), files, storage, lanes, loop,
                                          std::move(log));
 }

@@ -52,9 +52,10 @@ base::Result<NamedPart> parse_named_part(std::string_view text);
 
 struct CatalogOptions {
   std::vector<std::filesystem::path> folders;
-  std::vector<NamedPart> parts{};  // paths among them are looked at, too, wherever they lie
-  std::size_t files_max = 20'000;  // entries of folders looked at, over all
-  int depth_max = 8;               // of sub-folders; links to folders are followed once
+  std::vector<NamedPart> parts{};    // paths among them are looked at, too, wherever they lie
+  std::filesystem::path starters{};  // the folder of the models that came with ingle; empty: none
+  std::size_t files_max = 20'000;    // entries of folders looked at, over all
+  int depth_max = 8;                 // of sub-folders; links to folders are followed once
   // Ends a scan under way, with `cancelled`, between two files. The owner cancels and waits for its
   // scan() before it destroys the catalogue.
   base::CancelToken cancel{};

@@ -44,6 +44,7 @@ class CatalogTest : public ::testing::Test {
                                            base::Logger(test.log_, test.real_.clock, "storage"))),
           catalog(
               Catalog::create({.folders = test.folders_,
+                               .starters = test.starters_,
                                .cancel = test.cancel_.token(),
                                .read = [&test](const fs::path& path) { return test.read(path); }},
                               test.files_, *storage, test.real_.lanes, test.real_.loop,
@@ -91,10 +92,40 @@ class CatalogTest : public ::testing::Test {
   ingle::testing::RealLoop real_;
   base::CancelSource cancel_;
   std::vector<fs::path> folders_{models_.path()};
+  fs::path starters_;
   std::function<void(const fs::path&)> before_read_;
   std::mutex mutex_;  // guards read_: files are read on the pool
   Names read_;
 };
+
+TEST_F(CatalogTest, WhatCameWithIngleIsListedAsSuchAndIsNoModelOfTheUser) {
+  ingle::testing::TempFolder came;
+  came.write("starter.gguf", text_);
+  starters_ = came.path();
+  {
+    Run run(*this);
+    ASSERT_TRUE(scan(run));
+    EXPECT_EQ(info(run, "starter").source, protocol::ModelSource::starter);
+    EXPECT_EQ(run.catalog->list().folders, Names{models_.path().string()});
+    EXPECT_TRUE(run.catalog->find("starter"));
+    const auto other = run.catalog->find("other");
+    EXPECT_EQ(other.error().code, ErrorCode::model_not_found);
+    EXPECT_TRUE(other.error().message.contains("put a .gguf file there")) << other.error().message;
+  }
+  models_.write("tiny.gguf", text_);
+  {
+    Run run(*this);
+    ASSERT_TRUE(real_.run(run.catalog->load_known()));  // as the database has it
+    EXPECT_EQ(info(run, "starter").source, protocol::ModelSource::starter);
+    ASSERT_TRUE(scan(run));
+    EXPECT_EQ(info(run, "tiny").source, protocol::ModelSource::user);
+    EXPECT_FALSE(run.catalog->find("other").error().message.contains("put a .gguf file there"));
+  }
+  starters_.clear();
+  Run run(*this);
+  ASSERT_TRUE(scan(run));
+  EXPECT_EQ(ids(run), Names{"tiny"});
+}
 
 TEST_F(CatalogTest, FindsModelsAndTellsTheirKinds) {
   models_.write("tiny.gguf", text_);

@@ -87,7 +87,9 @@ Result<ModelRecord> Snapshot::find(std::string_view name,
                 std::format("'{}' could be {} models; say which: {}{}", shown, found.size(),
                             join(ids), found.size() > kAmbiguousShownMax ? ", ..." : ""));
   }
-  if (models.empty())
+  if (std::ranges::all_of(models, [](const ModelRecord& model) {
+        return model.info.source == protocol::ModelSource::starter;
+      }))
     return fail(ErrorCode::model_not_found,
                 std::format("no model '{}' here, {}", shown, nothing_here(searched)));
   std::vector<std::string> ids;

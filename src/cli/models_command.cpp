@@ -1,4 +1,5 @@
 // ls, ps, load and unload.
+#include <algorithm>
 #include <array>
 #include <format>
 
@@ -45,6 +46,7 @@ std::string name_of(const std::array<const char*, N>& names, E value) {
 std::string state_text(const protocol::ModelInfo& model) {
   const auto state = name_of(kModelStates, model.state);
   if (!model.problem.empty()) return state + ": " + model.problem;
+  if (model.source == protocol::ModelSource::starter) return state + ", came with ingle";
   if (model.kind != protocol::ModelKind::component) return state;
   std::string users;
   for (const auto& user : model.used_by) users += (users.empty() ? "used by " : ", ") + user;
@@ -67,7 +69,10 @@ void print_models(const protocol::ModelList& list, const Terminal& terminal) {
                state_text(model)});
   if (!table.empty()) print_out(table.text(terminal.out_columns));
   if (list.scanning) print_err("ingle: the folders are still being searched; more may come\n");
-  if (!table.empty() || list.scanning) return;
+  const bool has_own = std::ranges::any_of(list.models, [](const protocol::ModelInfo& model) {
+    return model.source == protocol::ModelSource::user;
+  });
+  if (has_own || list.scanning) return;
   std::string folders;
   for (const auto& folder : list.folders) folders += "\n  " + insight::escape_line(folder);
   print_err(

@@ -29,6 +29,14 @@ std::vector<catalog::NamedPart> named_parts(const Setup& setup) {
   return out;
 }
 
+// The models that came with the program: beside its folder, in the build tree as where it is
+// installed.
+std::filesystem::path starter_folder(const Setup& setup) {
+  if (!setup.config.values.models.starter) return {};
+  const std::filesystem::path program(platform::own_executable());
+  return program.parent_path().parent_path() / "share/ingle/starter";
+}
+
 std::vector<std::filesystem::path> model_folders(const Setup& setup) {
   std::vector<std::filesystem::path> out{setup.home.models()};
   for (const auto& folder : setup.config.values.models.folders)
@@ -155,9 +163,10 @@ Daemon::Daemon(const Setup& setup, platform::Files& files, const base::Clock& cl
       storage_(storage::Storage::create(setup.home.database_file(), loop_, log_.named("storage"))),
       processes_(platform::create_processes(loop_, lanes_, groups_.get())),
       client_(http::Client::create(loop_, {})),
-      catalog_(catalog::Catalog::create(
-          {.folders = model_folders(setup), .parts = named_parts(setup)}, files, *storage_, lanes_,
-          loop_, log_.named("catalog"))),
+      catalog_(catalog::Catalog::create({.folders = model_folders(setup),
+                                         .parts = named_parts(setup),
+                                         .starters = starter_folder(setup)},
+                                        files, *storage_, lanes_, loop_, log_.named("catalog"))),
       events_(clock),
       machine_(resources::create_machine(machine_options(setup, stopping_.token()), *processes_,
                                          lanes_, loop_, log_.named("resources"))),

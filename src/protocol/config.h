@@ -33,6 +33,7 @@ struct ModelsConfig {
       "5m"};
   DOC("Models to load at the start, in order, as far as they fit.")
   std::vector<std::string> preload{};
+  DOC("Whether the small models that came with ingle are offered.") bool starter = true;
 };
 
 struct MemoryConfig {

@@ -29,6 +29,11 @@ enum class DOC("Whether a model's files can be used.") ModelState {
   broken
 };
 
+enum class DOC("Whose a model is.") ModelSource {
+  user,
+  starter
+};
+
 struct ModelPart {
   DOC("What it is in the model, such as \"vae\" or \"text_encoder\".") std::string role{};
   DOC("The component, or the model, that it is borrowed from; empty: the model's own.")
@@ -42,6 +47,7 @@ struct ModelInfo {
   DOC("Name to use in requests; unique in the catalogue.") std::string id{};
   DOC("What it is for.") ModelKind kind = ModelKind::unknown;
   DOC("Whether it can be used.") ModelState state = ModelState::usable;
+  DOC("Whose it is: \"starter\" came with ingle.") ModelSource source = ModelSource::user;
   DOC("Why it cannot be used; empty when it can.") std::string problem{};
   DOC("First file, as an absolute path.") std::string path{};
   DOC("Number of files (shards).") std::int64_t file_count = 1;

@@ -120,6 +120,8 @@ const PASSED_ON = ['PATH', 'LANG', 'TERM', 'ASAN_OPTIONS', 'TSAN_OPTIONS', 'UBSA
 
 export function environment(home, more = {}) {
   const out = { HOME: home.path, INGLE_HOME: home.path, INGLE_LOG_FORMAT: 'json' };
+  // A home has the models that its test puts there.
+  if (existsSync(join(BUILD, 'share/ingle/starter'))) out.INGLE_MODELS_STARTER = 'false';
   for (const name of PASSED_ON) if (process.env[name]) out[name] = process.env[name];
   // A preloaded library comes before the sanitizer's own, which it would refuse otherwise.
   if (more.LD_PRELOAD) out.ASAN_OPTIONS = `${out.ASAN_OPTIONS ?? ''}:verify_asan_link_order=0`;

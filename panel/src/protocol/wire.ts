@@ -63,6 +63,13 @@ export const modelStateSchema = z.enum([
 ]);
 export type ModelState = z.output<typeof modelStateSchema>;
 
+/** Whose a model is. */
+export const modelSourceSchema = z.enum([
+  'user',
+  'starter',
+]);
+export type ModelSource = z.output<typeof modelSourceSchema>;
+
 /** What a device is. */
 export const deviceKindSchema = z.enum([
   'host',
@@ -246,6 +253,8 @@ export const modelInfoSchema = z.looseObject({
   kind: modelKindSchema.default('unknown'),
   /** Whether it can be used. */
   state: modelStateSchema.default('usable'),
+  /** Whose it is: "starter" came with ingle. */
+  source: modelSourceSchema.default('user'),
   /** Why it cannot be used; empty when it can. */
   problem: z.string().default(''),
   /** First file, as an absolute path. */
@@ -1366,6 +1375,8 @@ export const modelsConfigSchema = z.looseObject({
   keep_alive: z.string().default('5m'),
   /** Models to load at the start, in order, as far as they fit. */
   preload: z.array(z.string()).default(() => []),
+  /** Whether the small models that came with ingle are offered. */
+  starter: z.boolean().default(true),
 });
 export type ModelsConfig = z.output<typeof modelsConfigSchema>;
 
