@@ -19,12 +19,26 @@ build() {
   say "built $preset in $((SECONDS - started)) s"
 }
 
+say_hello() {
+  local line url
+  while IFS= read -r line; do
+    printf '%s\n' "$line"
+    [[ $line =~ listening\ on\ (http://[^ ]+) ]] || continue
+    url=${BASH_REMATCH[1]}
+    printf '%s\n' "Say hello from another terminal:" \
+      "  ./dev exec build/release/bin/ingle run starter \"hello\"" \
+      "  curl $url/v1/chat/completions -H 'Content-Type: application/json' -d \\" \
+      "    '{\"model\": \"starter\", \"messages\": [{\"role\": \"user\", \"content\": \"hello\"}]}'"
+  done
+}
+
 cmd=$1; shift
 case "$cmd" in
   build) build "${1:-dev}" "${@:2}" ;;
   run)
     build release --target ingle
-    exec build/release/bin/ingle serve "$@" ;;
+    # What the daemon prints goes through; below its URL stands how to say hello at once.
+    exec build/release/bin/ingle serve "$@" > >(trap '' INT; say_hello) ;;
   test)
     build dev
     exec ctest --test-dir build/dev --output-on-failure -j "$jobs" ${1:+-R "$1"} ;;

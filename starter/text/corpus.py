@@ -84,15 +84,15 @@ class Corpus:
     def turn(self, rng):
         """One question and its answer."""
         kind = rng.random()
-        if kind < 0.70:
+        if kind < 0.69:
             self.last = rng.choices(self.facts, self.weights)[0]
             return self.ask(self.last, rng), self.last.answer
-        if kind < 0.80:
+        if kind < 0.78:
             question, answer = skills.refuse(self.words, rng)
             return (vary(question, rng) if rng.random() < 0.6 else question), answer
-        if kind < 0.835:
+        if kind < 0.81:
             return skills.unknown(self.words, rng, self.real)
-        if kind < 0.885:
+        if kind < 0.86:
             answer = rng.choice(list(skills.TALK))
             return vary(rng.choice(skills.TALK[answer]), rng), answer
         if kind < 0.93:

@@ -34,7 +34,7 @@ def low(text):
 
 def usage(command):
     names = [p["name"].split("|")[0].upper() for p in command["positionals"]]
-    shown = {"WHAT": "FILE", "PROMPT": '"PROMPT"'}
+    shown = {"WHAT": "FILE", "SOURCE": "MODEL", "PROMPT": '"PROMPT"'}
     return " ".join([command["name"], *(shown.get(name, name) for name in names)])
 
 
@@ -237,6 +237,7 @@ def load(path):
         add_wordings(by_id[name], block)
         by_id[name].weight = max(by_id[name].weight, 1.2)
     for fact in facts:
+        fact.weight += 0.04 * sum(len(fact.wordings.get(kind, [])) for kind in "VPQ")
         fact.must = [must.replace("`", "") for must in fact.must]
         # One wording in eight of those that people use, where enough others stay.
         for kind in "VQP":
