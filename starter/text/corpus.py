@@ -30,7 +30,9 @@ AFTERWARDS = {
         "which environment variable is that?", "is there a variable for it?"
     ],
 }
-SOURCES = ["phrases.txt", "topics.txt", "corpus.py", "skills.py", "table.py", "wordings.py"]
+SOURCES = [
+    "phrases.txt", "topics.txt", "always.txt", "corpus.py", "skills.py", "table.py", "wordings.py"
+]
 
 
 class Corpus:
