@@ -246,7 +246,8 @@ def shorten(text, rng):
 def vary(text, rng, exact=()):
     """The same question as other people would type it; what is in `exact` keeps its letters."""
     if rng.random() < 0.7:  # which port does not matter
-        text = re.sub(r"\b(8080|9000|8000|3000|46453)\b", lambda _: str(rng.randint(1000, 65535)), text)
+        port = str(rng.randint(1000, 65535))
+        text = re.sub(r"\b(8080|9000|8000|3000|46453)\b", port, text)
     kept = any(word in text for word in exact)
     if not kept:
         text = other_words(text, rng)
