@@ -19,7 +19,7 @@ from model import Model, Shape
 from tokenizer import Tokenizer
 
 # Quantised to 8 bits: the chances of the ten likeliest tokens may be off by this much.
-CHANCE_TOLERANCE = 0.03
+CHANCE_TOLERANCE = 0.05
 PORT = 46977
 HOSTILE = [
     "",

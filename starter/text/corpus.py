@@ -86,18 +86,18 @@ class Corpus:
     def turn(self, rng):
         """One question and its answer."""
         kind = rng.random()
-        if kind < 0.69:
+        if kind < 0.61:
             self.last = rng.choices(self.facts, self.weights)[0]
             return self.ask(self.last, rng), self.last.answer
-        if kind < 0.78:
+        if kind < 0.70:
             question, answer = skills.refuse(self.words, rng)
             return (vary(question, rng) if rng.random() < 0.6 else question), answer
-        if kind < 0.81:
+        if kind < 0.73:
             return skills.unknown(self.words, rng, self.real)
-        if kind < 0.86:
+        if kind < 0.78:
             answer = rng.choice(list(skills.TALK))
             return vary(rng.choice(skills.TALK[answer]), rng), answer
-        if kind < 0.93:
+        if kind < 0.89:
             return skills.sums(rng)
         return skills.json_object(self.words, rng)
 
