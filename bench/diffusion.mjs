@@ -55,7 +55,8 @@ async function rateRows() {
   const difference = (mode) => flux[`${mode}_difference`] * 100;
   out.push(row('FLUX blocks in int8: times as fast as in bf16', times('int8'), 'x'));
   out.push(row('FLUX blocks in int8: difference from bf16', difference('int8'), '%', ['<=', 3]));
-  out.push(row('FLUX blocks, weights stored as q4_0: time over that of bf16', 1 / times('q4_0'), 'x'));
+  const stored = 1 / times('q4_0');
+  out.push(row('FLUX blocks, weights stored as q4_0: time over that of bf16', stored, 'x'));
   const gb = (name) => flux[name] / 1000;
   out.push(row('FLUX blocks: weights in bf16', gb('weights_mb'), 'GB'));
   out.push(row('FLUX blocks: weights in int8', gb('int8_weights_mb'), 'GB'));

@@ -29,10 +29,7 @@ enum class DOC("Whether a model's files can be used.") ModelState {
   broken
 };
 
-enum class DOC("Whose a model is.") ModelSource {
-  user,
-  starter
-};
+enum class DOC("Whose a model is.") ModelSource { user, starter };
 
 struct ModelPart {
   DOC("What it is in the model, such as \"vae\" or \"text_encoder\".") std::string role{};
