@@ -1,4 +1,4 @@
-#include <format>
+#include <algorithm>
 
 #include "diffusion/prompts.h"
 #include "diffusion/text_part.h"
@@ -10,6 +10,16 @@ namespace {
 
 constexpr std::int64_t kTokensDistilled = 256;  // schnell
 constexpr std::int64_t kTokens = 512;           // dev
+constexpr std::int64_t kTokensMin = 8;
+
+// What its tokenizer was made for, where that is less than its family's.
+std::int64_t tokens_of(const weights::ModelFiles& files, std::int64_t family) {
+  const auto part = files.part("tokenizer_2");
+  if (!part) return family;
+  const auto config = weights::Config::load((*part)->folder / "tokenizer_config.json");
+  const auto own = config ? config->integer("model_max_length", family) : family;
+  return std::clamp(own, kTokensMin, family);
+}
 
 // T5's states of the padded text, filling too, and CLIP's pooled state.
 class FluxPrompts : public PromptEncoder {
@@ -74,7 +84,7 @@ base::Result<std::unique_ptr<PromptEncoder>> make_flux_prompts(const weights::Mo
   TRY_ASSIGN(const auto* const transformer, files.part("transformer"));
   const bool guided = transformer->config.flag("guidance_embeds", false);
   return std::make_unique<FluxPrompts>(std::move(clip), std::move(t5),
-                                       guided ? kTokens : kTokensDistilled);
+                                       tokens_of(files, guided ? kTokens : kTokensDistilled));
 }
 
 }  // namespace ingle::diffusion
