@@ -7,6 +7,7 @@
 #include <format>
 
 #include "models/flux.h"
+#include "models/published_configs.h"
 #include "models/random_joint.h"
 #include "models/random_maps.h"
 #include "models/unet.h"
@@ -16,20 +17,6 @@
 namespace ingle::models {
 namespace {
 
-constexpr std::string_view kUnetSd15 = R"({"block_out_channels": [320, 640, 1280, 1280],
-  "attention_head_dim": 8, "cross_attention_dim": 768,
-  "down_block_types": ["CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D",
-                       "DownBlock2D"],
-  "up_block_types": ["UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D",
-                     "CrossAttnUpBlock2D"]})";
-constexpr std::string_view kUnetSdxl = R"({"block_out_channels": [320, 640, 1280],
-  "attention_head_dim": [5, 10, 20], "cross_attention_dim": 2048,
-  "transformer_layers_per_block": [1, 2, 10], "use_linear_projection": true,
-  "addition_embed_type": "text_time", "addition_time_embed_dim": 256,
-  "projection_class_embeddings_input_dim": 2816,
-  "down_block_types": ["DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"],
-  "up_block_types": ["CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"]})";
-constexpr std::string_view kVae = R"({"block_out_channels": [128, 256, 512, 512]})";
 constexpr std::string_view kFlux = R"({"in_channels": 64, "num_layers": 2, "num_single_layers": 3,
   "num_attention_heads": 24, "attention_head_dim": 128, "joint_attention_dim": 4096,
   "pooled_projection_dim": 768, "guidance_embeds": true, "axes_dims_rope": [16, 56, 56]})";
@@ -74,7 +61,7 @@ TEST(Activations, OfUnets) {
 }
 
 TEST(Activations, OfVaes) {
-  const auto config = vae_config(parsed(kVae));
+  const auto config = vae_config(parsed(kVaeSd));
   ASSERT_TRUE(config) << config.error().text();
   for (const auto& [height, width] : {std::pair{64, 64}, std::pair{128, 96}}) {
     expect_dense(
