@@ -3,6 +3,7 @@
 #include <zlib.h>
 
 #include <algorithm>
+#include <array>
 #include <format>
 #include <utility>
 
@@ -92,7 +93,13 @@ Result<std::string> text_of(std::string_view kind, std::string_view content) {
 
 //   signature (8), then chunks: length (4, big-endian), kind (4), content, checksum (4)
 Result<Texts> read_png(std::string_view rest) {
+  struct Wanted {
+    std::string_view keyword;
+    std::string* text;
+    bool seen = false;  // the first counts, empty or not: each is unpacked once at most
+  };
   Texts out;
+  std::array wanted{Wanted{"parameters", &out.parameters}, Wanted{"ingle", &out.ingle}};
   rest.remove_prefix(8);
   while (rest.size() >= 8) {
     const auto length = big(rest, 0, 4);
@@ -102,12 +109,10 @@ Result<Texts> read_png(std::string_view rest) {
     auto content = rest.substr(8, length);
     rest.remove_prefix(12 + length);
     if (kind != "tEXt" && kind != "zTXt" && kind != "iTXt") continue;
-    const auto keyword = take_word(content);
-    auto* text = keyword == "parameters" ? &out.parameters
-                 : keyword == "ingle"    ? &out.ingle
-                                         : nullptr;
-    if (text == nullptr || !text->empty()) continue;
-    TRY_ASSIGN(*text, text_of(kind, content));
+    const auto found = std::ranges::find(wanted, take_word(content), &Wanted::keyword);
+    if (found == wanted.end() || found->seen) continue;
+    found->seen = true;
+    TRY_ASSIGN(*found->text, text_of(kind, content));
   }
   return out;
 }

@@ -71,6 +71,14 @@ TEST(Texts, PackedTextsAreBounded) {
   EXPECT_EQ(of(kTextBytesMax / 2, 8).error().code, ErrorCode::malformed);
 }
 
+TEST(Texts, OneOfEachKeywordIsUnpacked) {
+  // The first unpacks to nothing; the second is damaged, and must not be looked at.
+  const auto texts = read_texts(kPngHead + png_chunk("zTXt", "parameters\0\0"s + packed("")) +
+                                png_chunk("zTXt", "parameters\0\0no zlib"s));
+  ASSERT_TRUE(texts) << texts.error().text();
+  EXPECT_EQ(texts->parameters, "");
+}
+
 TEST(Texts, OfExifAsOthersWriteIt) {
   const auto comment = [](const std::string& bytes) {
     return read_texts(jpeg_exif(little_exif(bytes)))->parameters;

@@ -103,9 +103,11 @@ base::Task<base::Status> get_image(Call& call) {
 }
 
 base::Task<base::Status> find_image_settings(Call& call) {
-  CO_TRY_ASSIGN(auto found, co_await call.parse_request([](const http::Request& request) {
-    return media::find_settings(request.body);
-  }));
+  // On a lane whatever its size: texts are packed in it.
+  const std::string& file = call.exchange.request().body;
+  CO_TRY_ASSIGN(auto found, co_await base::run_on(call.parts.lanes, call.parts.loop,
+                                                  base::Lane::interactive, "read settings",
+                                                  [&file] { return media::find_settings(file); }));
   // The file may be of another machine, with other models.
   auto& model = found.request.model;
   const auto here = call.parts.catalog.find(model);
