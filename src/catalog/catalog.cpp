@@ -145,8 +145,9 @@ Task<Status> FolderCatalog::load_rows() {
     TRY_ASSIGN(const auto kept, storage::list_model_files(db));
     rows = std::make_shared<FileTable>(files_of_rows(kept));
     FileTable here = *rows;
+    const auto named = named_paths();
     std::erase_if(here, [&](const auto& item) {
-      return !lies_in(item.first, options_.folders) && !lies_in(item.first, named_paths());
+      return !lies_in(item.first, options_.folders) && !lies_in(item.first, named);
     });
     known = std::make_shared<Snapshot>(shown(std::move(here)));
     // Rows that say nothing are removed with the next scan, like those of files that are gone.

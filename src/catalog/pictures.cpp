@@ -185,15 +185,19 @@ std::string_view family_of_parts(const std::vector<PicturePart>& parts) {
   return {};
 }
 
+// What the keys of a role's files begin with in a converted model.
+std::string converted_files(std::string_view role) {
+  return std::format("{}{}.file.", kConvertedPart, role);
+}
+
 // A tokenizer inside a converted model, which has its files as texts.
 std::optional<PicturePart> converted_tokenizer(const gguf::Header& header, std::string_view role) {
   for (const auto name : kTokenizerFiles) {
-    const auto* value = header.find(std::format("ingle.part.{}.file.{}", role, name));
+    const auto* value = header.find(converted_files(role) + std::string(name));
     const auto text = value != nullptr ? value->as_string() : std::nullopt;
     if (!text) continue;
     auto part = tokenizer_in(name, *text);
     if (!part) return std::nullopt;  // the worker says what is wrong with it
-    part->role = role;
     return *std::move(part);
   }
   return std::nullopt;
@@ -323,13 +327,14 @@ void take_picture(const gguf::Header& header, FileReading& reading) {
          {"unet", "transformer", "vae", "text_encoder", "text_encoder_2"})
       if (const auto prefix = std::string(role) + "."; !tensors.below(prefix).empty())
         parts.push_back(part_below(tensors, prefix, role));
-    for (const std::string_view role : {"tokenizer", "tokenizer_2"})
-      if (auto part = converted_tokenizer(header, role)) parts.push_back(*std::move(part));
     for (const std::string_view role : {"tokenizer", "tokenizer_2"}) {
-      const auto file = std::format("{}{}.file.", kConvertedPart, role);
-      if (std::ranges::any_of(header.metadata,
-                              [&](const auto& pair) { return pair.first.starts_with(file); }))
-        parts.push_back({.role = std::string(role)});
+      const auto files = converted_files(role);
+      if (std::ranges::none_of(header.metadata,
+                               [&](const auto& pair) { return pair.first.starts_with(files); }))
+        continue;
+      auto part = converted_tokenizer(header, role).value_or(PicturePart{});
+      part.role = role;
+      parts.push_back(std::move(part));
     }
   } else {
     parts = parts_in(tensors);
