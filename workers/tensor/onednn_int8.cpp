@@ -148,7 +148,7 @@ base::Result<std::unique_ptr<StepKernel>> make_int8_linear(const LinearStep& ste
                                                            WeightStore& weights) {
   TRY_ASSIGN(auto out, make_product<Int8Linear>(step, in_place, &use, library, weights,
                                                 "a linear layer in int8"));
-  if (!out->is_usable()) return nullptr;
+  if (!out->is_usable() || out->is_slow()) return nullptr;
   return out;
 }
 
