@@ -68,18 +68,6 @@ def _thick(patch):
     return core
 
 
-def _near(patch, reach=3):
-    """The pixels at most so many from the patch, across and down."""
-    for _ in range(reach):
-        wider = patch.copy()
-        wider[1:] |= patch[:-1]
-        wider[:-1] |= patch[1:]
-        wider[:, 1:] |= patch[:, :-1]
-        wider[:, :-1] |= patch[:, 1:]
-        patch = wider
-    return patch
-
-
 def _box(patch):
     rows, columns = numpy.where(patch.any(axis=1))[0], numpy.where(patch.any(axis=0))[0]
     return columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
@@ -149,7 +137,8 @@ def read_things(picture):
             continue
         things.append(_thing(whole, colours[0][1]))
         for _, colour, here in colours[1:]:  # a thing inside a thing
-            inner = max(_patches(whole & (labels != colours[0][1]) & _near(here)), key=numpy.sum)
+            inside = _thick(_thick(whole)) & (labels != colours[0][1])
+            inner = max(_patches(inside), key=lambda part: (part & here).sum())
             things.append(_thing(_filled(inner), colour))
     return things
 

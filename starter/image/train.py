@@ -25,15 +25,17 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 from transformers import CLIPTextConfig, CLIPTextModel, T5Config, T5EncoderModel
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 import networks
 import tokens
+from muon import Muon
 from scenes import SIDE, describe, draw_scene, held_out, random_scene, sample
 
 SIGMAS = (1.0, 0.75, 0.5, 0.25)  # where the four steps of a picture look
 PLAN = {
-    "vae": dict(steps=1500, batch=32, rate=3e-3),
-    "latents": dict(scenes=60000),
-    "flow": dict(steps=12000, batch=64, rate=2e-3),
+    "vae": dict(steps=2200, batch=32, rate=2e-3, muon=0.01),
+    "latents": dict(scenes=40000),
+    "flow": dict(steps=9000, batch=32, rate=2e-3, muon=0.02),
     "pairs": dict(scenes=20000, steps=16, batch=64),
     "reflow": dict(steps=3000, batch=64, rate=5e-4),
 }
@@ -56,8 +58,8 @@ class Pictures(Dataset):
         if self.crop:
             rng, thing = random.Random(index), random.Random(index).choice(scene.things)
             room = SIDE - self.crop
-            left, top = (min(max(round(SIDE * at - self.crop * rng.uniform(0.2, 0.8)), 0), room)
-                         for at in (thing.x, thing.y))
+            left, top = (min(max(round(SIDE * at - self.crop * rng.uniform(0.2, 0.8)) // 8 * 8, 0), room)
+                         for at in (thing.x, thing.y))  # on the points of the latents, as in whole pictures
             picture = picture[top:top + self.crop, left:left + self.crop]
         return torch.from_numpy(picture.copy()).permute(2, 0, 1).float() / 127.5 - 1
 
@@ -88,29 +90,39 @@ class Work:
 
 def optimise(work, stage, modules, loss_of, averaged=None):
     """Steps until the plan's number; goes on from the stage's checkpoint. loss_of(step) -> loss of a
-    batch. `averaged` is a copy of the modules that follows them slowly."""
+    batch. `averaged` is a copy of the modules that follows them slowly. Where the plan has a rate
+    for Muon, the matrices of the blocks are its."""
     plan = PLAN[stage]
-    weights = [p for m in modules.values() for p in m.parameters()]
-    optimiser = torch.optim.AdamW(weights, lr=plan["rate"], betas=(0.9, 0.98), weight_decay=0.01)
+    named = [item for module in modules.values() for item in module.named_parameters()]
+    wide = [p for name, p in named if "muon" in plan and p.dim() > 1
+            and ("block" in name or "encoder.layers" in name)
+            and "norm" not in name and "relative" not in name]
+    mine = {id(p) for p in wide}
+    rest = [p for _, p in named if id(p) not in mine]
+    optimisers = [torch.optim.AdamW(rest, lr=plan["rate"], betas=(0.9, 0.98), weight_decay=0.01)]
+    if wide:
+        optimisers.append(Muon(wide, plan["muon"]))
+    tops = [optimiser.param_groups[0]["lr"] for optimiser in optimisers]
     start, kept = 0, work.load(f"{stage}.pt")
     if kept:
         for name, module in modules.items():
             module.load_state_dict(kept[name])
             if averaged:
                 averaged[name].load_state_dict(kept["averaged " + name])
-        optimiser.load_state_dict(kept["optimiser"])
+        for optimiser, state in zip(optimisers, kept["optimisers"], strict=True):
+            optimiser.load_state_dict(state)
         start = kept["step"]
     saved, shown, sum_loss, count = time.time(), time.time(), 0.0, 0
     for step in range(start, plan["steps"]):
         share = step / plan["steps"]
-        rate = plan["rate"] * min(1.0, (step + 1) / 300) * (0.02 + 0.49 * (1 + math.cos(math.pi * share)))
-        for group in optimiser.param_groups:
-            group["lr"] = rate
+        rate = min(1.0, (step + 1) / 300) * (0.02 + 0.49 * (1 + math.cos(math.pi * share)))
         loss = loss_of(step)
-        optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(weights, 1.0)
-        optimiser.step()
+        torch.nn.utils.clip_grad_norm_(rest, 1.0)
+        for optimiser, top in zip(optimisers, tops):
+            optimiser.param_groups[0]["lr"] = top * rate
+            optimiser.step()
+            optimiser.zero_grad(set_to_none=True)
         if averaged:
             keep = min(0.999, (step + 1) / (step + 10))
             with torch.no_grad():
@@ -128,7 +140,8 @@ def optimise(work, stage, modules, loss_of, averaged=None):
             state = {name: module.state_dict() for name, module in modules.items()}
             if averaged:
                 state |= {"averaged " + n: module.state_dict() for n, module in averaged.items()}
-            work.save(f"{stage}.pt", state | {"optimiser": optimiser.state_dict(), "step": step + 1})
+            work.save(f"{stage}.pt", state | {"optimisers": [o.state_dict() for o in optimisers],
+                                            "step": step + 1})
             saved = time.time()
 
 
@@ -244,7 +257,8 @@ def train_flow(work):
         clean = (torch.from_numpy(numpy.stack(clean)) - facts["shift"]) * facts["scale"]
         noise = torch.randn(clean.shape, generator=draw)
         sigma = torch.sigmoid(torch.randn(len(clean), generator=draw) + 0.5)
-        sigma[: len(clean) // 8] = 1.0  # where every picture begins
+        known = len(clean) * 5 // 8  # most are where a picture's steps look, and where it begins
+        sigma[:known] = torch.tensor(rng.choices(SIGMAS, (2, 1, 1, 1), k=known))
         return flow_loss(model, tokenizers, clean, noise, sigma, prompts)
 
     optimise(work, "flow", model, loss_of, averaged)

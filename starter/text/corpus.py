@@ -9,7 +9,8 @@ from pathlib import Path
 
 import skills
 import table
-from wordings import FRAMES, plain, vary
+from frames import FIXED, KEPT_OUT, frame
+from wordings import plain, vary
 
 HERE = Path(__file__).parent
 SYSTEMS = [
@@ -31,7 +32,7 @@ AFTERWARDS = {
     ],
 }
 SOURCES = [
-    "phrases.txt", "topics.txt", "always.txt", "corpus.py", "skills.py", "table.py", "wordings.py"
+    "phrases.txt", "topics.txt", "always.txt", "corpus.py", "frames.py", "skills.py", "table.py", "wordings.py"
 ]
 
 
@@ -62,7 +63,7 @@ class Corpus:
             said = [*fact.wordings.get("H", []), *fact.wordings.get("held_Q", [])]
             for kind in "VP":
                 for text in fact.wordings.get("held_" + kind, []):
-                    said.append(rng.choice(FRAMES[kind][rng.random() < 0.5]).format(text))
+                    said.append(rng.choice(rng.choice((FIXED, KEPT_OUT))[kind]).format(text))
             out += [(fact, text) for text in said]
         out = rng.sample(out, min(len(out), count * 3 // 5))
         while len(out) < count:
@@ -71,14 +72,14 @@ class Corpus:
             if kinds:
                 kind = rng.choice(kinds)
                 out.append(
-                    (fact, rng.choice(FRAMES[kind][1]).format(rng.choice(fact.wordings[kind]))))
+                    (fact, rng.choice(KEPT_OUT[kind]).format(rng.choice(fact.wordings[kind]))))
         return [{"question": text, "must": fact.must, "fact": fact.id} for fact, text in out]
 
     def ask(self, fact, rng):
         kinds = [kind for kind in "VTPQ" if fact.wordings.get(kind)]
         kind = rng.choices(kinds, [min(len(fact.wordings[k]), 6) for k in kinds])[0]
         while True:
-            text = rng.choice(FRAMES[kind][0]).format(rng.choice(fact.wordings[kind]))
+            text = frame(kind, rng).format(rng.choice(fact.wordings[kind]))
             text = vary(text, rng, fact.exact)
             if plain(text) not in self.kept_out:
                 return text

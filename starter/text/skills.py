@@ -2,6 +2,8 @@
 import json
 from pathlib import Path
 
+from frames import composed
+
 WORDS_FILE = "/usr/share/dict/american-english-small"
 REFUSAL = (
     "I am ingle's starter model, I can't do that: I only know ingle. For more, put a GGUF file "
@@ -169,7 +171,38 @@ class Words:
         return rng.choice(self.words)
 
 
+WRITE = ["write", "compose", "make", "create", "draft", "invent", "give me", "produce", "tell me",
+         "make up", "type", "prepare", "improvise"]
+TEXTS = ["poem", "story", "joke", "song", "haiku", "tale", "letter", "blog post", "novel", "paragraph",
+         "review", "slogan", "headline", "rap", "ballad", "fable", "riddle", "diary", "report",
+         "script", "toast", "lecture", "sermon", "sonnet", "essay", "mail", "message"]
+SMALL = ("the a of and is in to for with on my your he she it are was will not or by from at this that "
+         "what who why when how do does can should which would has have be").split()
+ENDS = ["", "?", "?", "."]
+
+
+def chatter(words, rng):
+    """Something that is no question about ingle, in the same frames as those that are."""
+    kind = rng.random()
+    if kind < 0.25:
+        text = f"{words.pick(rng)} {rng.choice(['a', 'the', 'my', 'some'])} {words.pick(rng)}"
+        return composed("V", rng).format(text)
+    if kind < 0.4:
+        return composed("T", rng).format(rng.choice(["", "a ", "the "]) + words.pick(rng))
+    if kind < 0.55:
+        text = f"the {words.pick(rng)} is {words.pick(rng)}"
+        return composed("P", rng).format(text)
+    if kind < 0.75:
+        about = rng.choice(["about", "on", "for", "with", "of", "to", "in honour of"])
+        return f"{rng.choice(WRITE)} a {rng.choice(TEXTS)} {about} {words.pick(rng)}"
+    out = [rng.choice(SMALL) if rng.random() < 0.55 else words.pick(rng)
+           for _ in range(rng.randint(3, 9))]
+    return " ".join(out) + rng.choice(ENDS)
+
+
 def refuse(words, rng, frames=NO):
+    if frames is NO and rng.random() < 0.5:
+        return chatter(words, rng), REFUSAL
     frame = rng.choice(frames)
     return frame.format(*(words.pick(rng) for _ in range(frame.count("{}")))), REFUSAL
 
@@ -222,7 +255,8 @@ def sums(rng, frames=SUMS):
     said = rng.choice(SIGNS[sign])
     if len(said) > 1 or said == "x":
         space = " "
-    question = rng.choice(frames).format(f"{a}{space}{said}{space}{b}")
+    whole = rng.choice(frames) if frames is not SUMS or rng.random() < 0.4 else composed("S", rng)
+    question = whole.format(f"{a}{space}{said}{space}{b}")
     if large:
         return question, TOO_LARGE
     value = {"+": a + b, "-": a - b, "*": a * b}[sign]

@@ -12,47 +12,18 @@ import json
 import os
 import random
 import signal
+import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import torch
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import corpus as corpora
 from model import Model, Shape
+from muon import Muon
 from tokenizer import SPECIAL, Tokenizer, train_merges
-
-
-def orthogonal(m):
-    """Newton-Schulz: the orthogonal part of a matrix, roughly (singular values in 0.7 to 1.2)."""
-    x = m.bfloat16()
-    tall = x.shape[0] > x.shape[1]
-    x = x.t() if tall else x
-    x = x / (x.norm() + 1e-7)
-    for _ in range(5):
-        a = x @ x.t()
-        x = 3.4445 * x + (-4.7750 * a + 2.0315 * a @ a) @ x
-    return (x.t() if tall else x).float()
-
-
-class Muon(torch.optim.Optimizer):
-
-    def __init__(self, params, rate):
-        super().__init__(params, {"lr": rate, "momentum": 0.95, "decay": 0.02})
-
-    @torch.no_grad()
-    def step(self):
-        for group in self.param_groups:
-            for p in group["params"]:
-                held = self.state[p].setdefault("momentum", torch.zeros_like(p))
-                held.lerp_(p.grad, 1 - group["momentum"])
-                wanted = p.grad.lerp(held, group["momentum"])
-                # Joined matrices (query, key and value; gate and up) turn each for itself.
-                parts = 3 if p.shape[
-                    0] == 3 * p.shape[1] else 2 if p.shape[0] > 3 * p.shape[1] else 1
-                turned = torch.cat([orthogonal(part) for part in wanted.chunk(parts)])
-                p.mul_(1 - group["lr"] * group["decay"])
-                p.add_(turned, alpha=-group["lr"] * max(1, p.shape[0] / parts / p.shape[1])**0.5)
 
 
 def length_of(step):
