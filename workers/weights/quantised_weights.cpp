@@ -19,7 +19,8 @@ class BlockExecutor : public tensor::Executor {
     return executor_->open(sources_.emplace_back(source, type_));
   }
   std::string name() const override { return executor_->name() + " with weights in blocks"; }
-  tensor::MemoryUse memory() const { return {}; }
+  tensor::MemoryUse memory() const override { return executor_->memory(); }
+  void trim() override { executor_->trim(); }
 
  private:
   const std::unique_ptr<tensor::Executor> executor_;
