@@ -63,11 +63,12 @@ base::Result<std::string> find_picture_model(Call& call, const std::string& name
                 std::format("'{}' draws no pictures; 'ingle ls' shows the kind of each model",
                             record.info.id));
   }
-  std::vector<std::string> ids;
+  std::vector<std::string> ids, starters;
   const auto list = call.parts.catalog.list();
   for (const auto& model : list.models)
     if (model.kind == ModelKind::image && model.state == protocol::ModelState::usable)
-      ids.push_back(model.id);
+      (model.source == protocol::ModelSource::starter ? starters : ids).push_back(model.id);
+  if (ids.empty()) ids = std::move(starters);  // what came with ingle, where nobody has others
   if (ids.size() == 1) return ids.front();
   for (const auto& resident : call.parts.host.residents().models)
     if (resident.kind == ModelKind::image) return resident.id;

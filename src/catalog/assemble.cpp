@@ -322,7 +322,8 @@ void index(Snapshot& snapshot) {
 
 }  // namespace
 
-Snapshot make_snapshot(FileTable files, const std::vector<NamedPart>& named) {
+Snapshot make_snapshot(FileTable files, const std::vector<NamedPart>& named,
+                       const std::filesystem::path& starters) {
   Snapshot out;
   out.files = std::move(files);
   auto groups = group_files(out.files);
@@ -332,7 +333,10 @@ Snapshot make_snapshot(FileTable files, const std::vector<NamedPart>& named) {
   for (const Group& group : groups) {
     ModelRecord record = record_of(group);
     record.info.id = group.files.begin()->second->second.model_id;
-    if (is_read(group)) add_loose_parts(group, record, loose);
+    if (!starters.empty() && lies_in(group.files.begin()->second->first, {&starters, 1}))
+      record.info.source = protocol::ModelSource::starter;
+    else if (is_read(group))
+      add_loose_parts(group, record, loose);
     out.models.push_back(std::move(record));
   }
   choose_parts(out.models, std::move(loose), named);

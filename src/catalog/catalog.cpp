@@ -5,6 +5,7 @@
 #include <span>
 #include <system_error>
 
+#include "catalog/names.h"
 #include "catalog/persist.h"
 #include "catalog/reading.h"
 #include "catalog/snapshot.h"
@@ -33,14 +34,6 @@ std::filesystem::path tidy(const std::filesystem::path& folder) {
   if (failed) out = folder;
   out = out.lexically_normal();
   return out.has_filename() ? out : out.parent_path();
-}
-
-bool lies_in(std::string_view path, const std::vector<std::filesystem::path>& folders) {
-  return std::ranges::any_of(folders, [&](const auto& folder) {
-    const std::string& start = folder.native();
-    return path.starts_with(start) && (path.size() == start.size() || start.ends_with('/') ||
-                                       path.substr(start.size()).starts_with('/'));
-  });
 }
 
 class FolderCatalog final : public Catalog {
@@ -130,12 +123,7 @@ Task<Status> FolderCatalog::load_known() {
 }
 
 Snapshot FolderCatalog::shown(FileTable files) const {
-  Snapshot out = make_snapshot(std::move(files), options_.parts);
-  for (ModelRecord& model : out.models)
-    if (!options_.starters.empty() && !model.files.empty() &&
-        lies_in(model.files.front().native(), {options_.starters}))
-      model.info.source = protocol::ModelSource::starter;
-  return out;
+  return make_snapshot(std::move(files), options_.parts, options_.starters);
 }
 
 Task<Status> FolderCatalog::load_rows() {

@@ -102,7 +102,7 @@ class Parts : public ::testing::Test {
     unigram_words(at / "tokenizer_2", 99);
   }
 
-  Snapshot scan(const std::vector<std::string>& named = {}) {
+  Snapshot scan(const std::vector<std::string>& named = {}, const fs::path& starters = {}) {
     const auto files = platform::create_files();
     std::vector<NamedPart> parts;
     std::vector<fs::path> more;
@@ -119,7 +119,7 @@ class Parts : public ::testing::Test {
           // There and back through the database, too.
           .reading = std::make_shared<FileReading>(
               decode_reading(encode_reading(read_model_file(file.info.path).value())).value())};
-    return make_snapshot(std::move(table), parts);
+    return make_snapshot(std::move(table), parts, starters);
   }
   static const ModelRecord& model(const Snapshot& snapshot, std::string_view id) {
     return snapshot.models.at(snapshot.by_id.at(std::string(id)));
@@ -179,6 +179,15 @@ TEST_F(Parts, WhatIsMissingIsNamedWithWhatWouldFit) {
     EXPECT_TRUE(problem.contains(text)) << text << " in: " << problem;
   EXPECT_FALSE(problem.contains("'text_encoder' is missing")) << problem;
   EXPECT_EQ(snapshot.find("flux-dev", {}).error().code, base::ErrorCode::model_broken);
+}
+
+TEST_F(Parts, WhatCameWithIngleIsLentToNobody) {
+  whole_flux("own");
+  whole_flux("starter");
+  fs::remove(folder_ / "own/ae.safetensors");
+  EXPECT_EQ(model(scan(), "flux-dev").info.state, ModelState::usable);
+  const auto snapshot = scan({}, folder_ / "starter");
+  EXPECT_EQ(model(snapshot, "flux-dev").info.state, ModelState::incomplete);
 }
 
 TEST_F(Parts, TheNearestIsTakenAndTiesAreSaid) {

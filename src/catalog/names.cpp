@@ -137,6 +137,14 @@ std::string id_part(std::string_view name, std::size_t bytes_max) {
   return out.substr(first, out.find_last_not_of('-') - first + 1);
 }
 
+bool lies_in(std::string_view path, std::span<const std::filesystem::path> folders) {
+  return std::ranges::any_of(folders, [&](const auto& folder) {
+    const std::string& start = folder.native();
+    return path.starts_with(start) && (path.size() == start.size() || start.ends_with('/') ||
+                                       path.substr(start.size()).starts_with('/'));
+  });
+}
+
 bool is_id(std::string_view text) {
   return !text.empty() && text.size() <= kIdBytesMax && text.front() != '-' &&
          std::ranges::all_of(text, [](char c) { return fits_id(c) || c == '/'; });

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <optional>
 #include <span>
 #include <string>
@@ -34,6 +35,9 @@ std::string shard_file_name(const ModelFileName& name, std::uint32_t shard);
 // Only letters, digits and . _ - : / stay; what lies between becomes "-". Never empty; at most
 // `bytes_max`.
 std::string id_part(std::string_view name, std::size_t bytes_max);
+
+// Whether the path is one of the folders, or lies below one. Both as tidy absolute paths.
+bool lies_in(std::string_view path, std::span<const std::filesystem::path> folders);
 
 // Whether this could be an id that we gave.
 bool is_id(std::string_view text);

@@ -25,6 +25,7 @@ constexpr std::uint64_t kConfigBytesMax = 4 << 20;
 constexpr std::size_t kShardsMax = 256;
 constexpr std::size_t kProblemBytesMax = 1024;
 constexpr std::int64_t kSideMax = 4096;
+constexpr std::int64_t kSideStep = 16;
 // Keys of GGUF files that `ingle convert` made of a whole model (weights/convert.h).
 constexpr std::string_view kConvertedIndex = "ingle.index";
 constexpr std::string_view kConvertedPart = "ingle.part.";
@@ -144,7 +145,11 @@ std::string latents_of_vae(const std::filesystem::path& folder, std::string_view
 std::int64_t side_of(const std::filesystem::path& folder) {
   const auto unet = read_json(folder / "unet" / "config.json");
   const auto vae = read_json(folder / "vae" / "config.json");
-  if (!unet || !vae) return 0;
+  if (!vae) return 0;
+  if (!unet) {  // configs of transformers do not name a side
+    const auto side = integer_at(*vae, "sample_size");
+    return side >= kSideStep && side <= kSideMax && side % kSideStep == 0 ? side : 0;
+  }
   const auto* channels = vae->find("block_out_channels");
   const auto blocks = channels && channels->as_array() ? channels->as_array()->size() : 0;
   const auto latent = integer_at(*unet, "sample_size");

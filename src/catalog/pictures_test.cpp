@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <format>
 #include <fstream>
 
 #include "catalog/reading.h"
@@ -45,6 +46,18 @@ TEST(Pictures, AWholeFolderIsAModel) {
   EXPECT_EQ(reading.facts.parameters, reading.picture->elements());
   EXPECT_EQ(reading.facts.weight_bytes, 4 * reading.picture->elements());
   EXPECT_EQ(decode_reading(encode_reading(reading))->picture, reading.picture);
+}
+
+TEST(Pictures, TheSideOfATransformerIsThatOfItsDecoder) {
+  const auto named = read_model_file(kGolden / "full_flux_schnell" / kModelIndex).value();
+  EXPECT_EQ(named.picture->side, 64);
+  ingle::testing::TempFolder folder;
+  fs::copy(kGolden / "full_flux_schnell", folder / "m", fs::copy_options::recursive);
+  for (const std::string_view side :
+       {"0", "-64", "65", "1e9", "\"64\""}) {  // no sides: the family's
+    write(folder / "m" / "vae" / "config.json", std::format("{{\"sample_size\": {}}}", side));
+    EXPECT_EQ(read_model_file(folder / "m" / kModelIndex)->picture->side, 1024) << side;
+  }
 }
 
 TEST(Pictures, WhatIsMissingIsNamed) {

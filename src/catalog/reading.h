@@ -20,7 +20,7 @@
 namespace ingle::catalog {
 
 // Rises when the same file would be read differently: kept readings of other versions are dropped.
-inline constexpr int kReadingVersion = 5;
+inline constexpr int kReadingVersion = 6;
 
 // Longer chat templates are left out of the facts (a template of 1 MiB is no template).
 inline constexpr std::size_t kTemplateBytesMax = 1 << 20;

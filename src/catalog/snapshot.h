@@ -2,6 +2,7 @@
 // after. Making one is pure and can take a while with many files: do it on a lane.
 #pragma once
 
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <string>
@@ -50,7 +51,9 @@ struct Snapshot {
 
 // Groups files into models (shards of one model are one), tells their kinds and problems, and names
 // them. A model keeps the id that its first file has in `files`, as long as it is free; the ids in
-// use are written back there. Picture models get the parts that they lack (choose_parts.h).
-Snapshot make_snapshot(FileTable files, const std::vector<NamedPart>& named = {});
+// use are written back there. Picture models get the parts that they lack (choose_parts.h), but
+// none of what lies in `starters`, which came with ingle (empty: nothing did).
+Snapshot make_snapshot(FileTable files, const std::vector<NamedPart>& named = {},
+                       const std::filesystem::path& starters = {});
 
 }  // namespace ingle::catalog
