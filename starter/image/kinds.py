@@ -3,7 +3,7 @@
 A kind is a list of parts, drawn in order. A part is (paint, form, numbers):
   paint    "main" takes the object's colour, "dark" and "white" are fixed, "bare" is background
   form     "poly": x, y pairs; "oval": left, top, right, bottom
-in a box from -1 to 1, y down. No two kinds may have outlines that look alike, for reader.py tells
+in a box from -1 to 1, y down. No two kinds may have outlines that look alike, for reader.mjs tells
 them apart by it.
 """
 import math
@@ -21,7 +21,7 @@ COLOURS = {
 DARK = (30, 25, 30)
 WHITE = (255, 255, 255)
 BACKGROUNDS = {
-    "white": (250, 250, 250),
+    "white": (242, 242, 244),
     "grey": (190, 190, 195),
     "night": (50, 60, 125),
     "sky": (175, 220, 250),

@@ -34,7 +34,7 @@ from scenes import SIDE, describe, draw_scene, held_out, random_scene, sample
 SIGMAS = (1.0, 0.75, 0.5, 0.25)  # where the four steps of a picture look
 PLAN = {
     "vae": dict(steps=2200, batch=32, rate=2e-3, muon=0.01),
-    "latents": dict(scenes=40000),
+    "latents": dict(scenes=30000),
     "flow": dict(steps=9000, batch=32, rate=2e-3, muon=0.02),
     "pairs": dict(scenes=20000, steps=16, batch=64),
     "reflow": dict(steps=3000, batch=64, rate=5e-4),

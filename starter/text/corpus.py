@@ -2,6 +2,7 @@
 
 A dialogue is a list of (role, text). Only what the assistant says is learnt.
 """
+import collections
 import hashlib
 import json
 import random
@@ -44,9 +45,12 @@ class Corpus:
         raw = json.loads(Path(facts_path).read_text())
         self.real = {"sections": sorted({key["key"].split(".")[0] for key in raw["keys"]})}
         self.by_id = {fact.id: fact for fact in self.facts}
-        known = " ".join(" ".join([fact.answer, *sum(fact.wordings.values(), [])])
-                         for fact in self.facts)
-        self.words = skills.Words(set(plain(known).split()))
+        said = collections.Counter()
+        for fact in self.facts:
+            said.update({word: 3 for word in plain(fact.answer).split()})
+            for text in sum(fact.wordings.values(), []):
+                said.update(set(plain(text).split()))
+        self.words = skills.Words({word for word, count in said.items() if count >= 3})
         self.kept_out = set()
         self.questions = self.make_questions(random.Random(7), 200)
         own = json.loads((HERE / "own_words.json").read_text())

@@ -157,7 +157,7 @@ NO_KEPT_OUT = [
 class Words:
 
     def __init__(self, known):
-        """Words of a plain English list, without those that ingle's own questions use."""
+        """Words of a plain English list, without those that ingle's own questions often use."""
         lines = Path(WORDS_FILE).read_text().split("\n")
         self.words = [
             w for w in lines

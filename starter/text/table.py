@@ -248,5 +248,5 @@ def load(path):
                 fact.wordings[kind] = [text for text in texts if text not in out]
                 fact.add("held_" + kind, *out)
         # What people ask for in many ways they ask for more often.
-        fact.weight += 0.04 * sum(len(fact.wordings.get(kind, [])) for kind in "VPQ")
+        fact.weight += 0.04 * min(60, sum(len(fact.wordings.get(kind, [])) for kind in "VPQ"))
     return facts
