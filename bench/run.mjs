@@ -1,7 +1,7 @@
 // ./dev bench [NAME]: builds nothing, runs the benchmarks of build/release and prints their figures
 // as a table with the targets, and as JSON in build/bench/NAME.json.
 //   spine: starting, streaming through ingle against llama-server itself, GGUF metadata
-//   starter: how good the starter text model is (starter.mjs)
+//   starter: how good the starter text model is (starter.mjs); starter-image: and the one that draws
 //   diffusion: how much of the processor pictures use (diffusion.mjs)
 //   memory: models that do not fit together, against llama-server's own router (memory.mjs);
 //     one part of it: memory-swaps, memory-crowd, memory-turns, memory-conversation,
@@ -22,6 +22,7 @@ const { Home, INGLE, listening, sample, sleep, spawnDaemon, warm } =
 const { diffusion } = await import('./diffusion.mjs');
 const { MEMORY_PARTS, memory } = await import('./memory.mjs');
 const { starter } = await import('./starter.mjs');
+const { starter_image } = await import('./starter_image.mjs');
 const { print, rounds, row, say } = await import('./rows.mjs');
 
 // Not the blocking kind: fetch must see meanwhile which kept-alive connections the daemon ends.
@@ -156,7 +157,7 @@ async function spine() {
   return [...rows, ...(await ggufRows())];
 }
 
-const benchmarks = { spine, memory, diffusion, starter };
+const benchmarks = { spine, memory, diffusion, starter, 'starter-image': starter_image };
 const names = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(benchmarks);
 for (const [name, part] of Object.entries(MEMORY_PARTS))
   benchmarks[`memory-${name}`] = () => memory([part]);
