@@ -6,6 +6,7 @@
 #include <format>
 
 #include "engines/diffusion_worker.h"
+#include "engines/picture_parts.h"
 #include "engines/picture_settings.h"
 #include "platform/system.h"
 #include "supervisor/lease.h"
@@ -43,10 +44,12 @@ base::Result<std::string> fresh_key() {
 
 bool draws(const protocol::ModelInfo& model) { return model.kind == protocol::ModelKind::image; }
 
-base::Status check_files(platform::Files& files, const protocol::ModelInfo& model) {
+// The model's own files and the parts that the settings chose.
+base::Status check_files(platform::Files& files, const protocol::ModelInfo& model,
+                         const LaunchSettings& settings) {
   auto paths = draws(model) ? std::vector{std::filesystem::path(model.path)} : model_files(model);
-  for (const auto& part : model.parts)
-    if (!part.path.empty()) paths.emplace_back(part.path);
+  for (const auto& setting : settings.explained)
+    if (is_part_setting(setting.name)) paths.emplace_back(setting.value);
   for (const auto& path : paths)
     if (auto info = files.info(path); !info)
       return fail(ErrorCode::model_broken,
@@ -109,8 +112,8 @@ base::Result<LaunchPlan> Planner::plan_blocking(const catalog::ModelRecord& mode
                                                 const LaunchRoom& room,
                                                 const std::string& socket_name) const {
   TRY_ASSIGN(auto executable, find_engine(options_, model.info));
-  TRY(check_files(seams_.files, model.info));
   TRY_ASSIGN(auto settings, derive_settings(model, room, options_, set));
+  TRY(check_files(seams_.files, model.info, settings));
   TRY_ASSIGN(const auto folder, supervisor::socket_folder(options_.run_folder, seams_.files));
   TRY_ASSIGN(auto key, fresh_key());
   LaunchPlan out{.model = model,

@@ -159,6 +159,12 @@ test('parts are named, and what does not fit is refused', async (t) => {
   assert.equal(refused.status, 400);
   assert.match(refused.body.error.message, /nothing of that name fits 'packed'; these fit: .*ae/);
 
+  // Only the files of the parts that are used have to be there.
+  rmSync(join(home.path, 'elsewhere'), { recursive: true });
+  const gone = await load([]);
+  assert.equal(gone.body.error?.code, 'model_broken', JSON.stringify(gone.body));
+  assert.equal((await load(['vae=whole'])).status, 200);
+
   const wrong = await ingle(home, ['serve', '--set', 'images.parts=["nonsense"]', '--port', '0']);
   assert.notEqual(wrong.code, 0);
   assert.match(wrong.stderr, /MODEL ROLE=PATH/);
