@@ -123,8 +123,8 @@ def _paint(draw, thing, side, paints):
             draw.polygon(at, fill=fill)
 
 
-def draw_scene(scene):
-    """The picture, SIDE by SIDE by 3 of bytes."""
+def draw_scene(scene, white=WHITE):
+    """The picture, SIDE by SIDE by 3 of bytes; `white` is what white parts are painted with."""
     side = PIXEL_SIDE if scene.style == "pixel" else SIDE * FINE
     ground = BACKGROUNDS[scene.background]
     image = Image.new("RGB", (side, side), ground)
@@ -134,7 +134,7 @@ def draw_scene(scene):
     bare = ground
     for index in order:
         thing = scene.things[index]
-        paints = {"main": COLOURS[thing.colour], "dark": DARK, "white": WHITE, "bare": bare}
+        paints = {"main": COLOURS[thing.colour], "dark": DARK, "white": white, "bare": bare}
         _paint(draw, thing, side, paints)
         if index in holders:
             bare = COLOURS[thing.colour]

@@ -13,9 +13,13 @@ from kinds import BACKGROUNDS, COLOURS, DARK, KINDS, WHITE
 from scenes import PIXEL_SIDE, SIDE, Scene, Thing, draw_scene, held_out, sample
 
 HERE = pathlib.Path(__file__).parent
-# Style, half extent and shift in dots; dots look different between two places.
-MANNERS = (("flat", 0.35, 0), ("flat", 0.14, 0), ("pixel", 0.3, 0), ("pixel", 0.27, 0),
-           ("pixel", 0.225, 0), ("pixel", 0.185, 0), ("pixel", 0.17, 0), ("pixel", 0.168, 0.25))
+# Style, half extent and shift in dots (which look different between two places), and what white is
+# painted with: a white cap before white is hardly seen.
+GROUND = BACKGROUNDS["white"]
+MANNERS = (("flat", 0.35, 0, WHITE), ("flat", 0.14, 0, WHITE), ("pixel", 0.3, 0, WHITE),
+           ("pixel", 0.27, 0, WHITE), ("pixel", 0.225, 0, WHITE), ("pixel", 0.185, 0, WHITE),
+           ("pixel", 0.17, 0, WHITE), ("pixel", 0.168, 0.25, WHITE), ("flat", 0.35, 0, GROUND),
+           ("flat", 0.14, 0, GROUND), ("pixel", 0.27, 0, GROUND), ("pixel", 0.185, 0, GROUND))
 FIRST, PROMPTS = 30_000_000, 300
 
 
@@ -32,10 +36,10 @@ def questions():
 
 def main():
     rows = []
-    for style, extent, shift in MANNERS:
+    for style, extent, shift, white in MANNERS:
         centre = 0.5 + shift / PIXEL_SIDE
         drawn = [draw_scene(Scene([Thing(kind, "red", "medium", centre, centre, extent)], [], "white",
-                                  style)) for kind in KINDS]
+                                  style), white) for kind in KINDS]
         rows.append(numpy.concatenate(drawn, axis=1))
     Image.fromarray(numpy.concatenate(rows)).save(HERE / "kinds.png", optimize=True)
     ask = questions()
