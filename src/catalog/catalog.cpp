@@ -68,7 +68,13 @@ class FolderCatalog final : public Catalog {
   Task<Status> read_files(Compared& compared);
   Task<Status> save(std::shared_ptr<const Snapshot> snapshot);
   void report(const Walk& walk) const;
-  // Of parts that were named by path, and of the models that came with ingle.
+  // Folders with models: that of what came with ingle (first, for the limits), and the user's.
+  std::vector<std::filesystem::path> walked() const {
+    auto out = options_.folders;
+    if (!options_.starters.empty()) out.insert(out.begin(), options_.starters);
+    return out;
+  }
+  // Of parts that were named by path.
   std::vector<std::filesystem::path> named_paths() const {
     std::vector<std::filesystem::path> out;
     for (const auto& part : options_.parts) {
@@ -76,7 +82,6 @@ class FolderCatalog final : public Catalog {
       if (!path.is_absolute()) continue;
       out.push_back(is_tokenizer_file(path.filename().native()) ? path.parent_path() : path);
     }
-    if (!options_.starters.empty()) out.push_back(options_.starters);
     return out;
   }
   Snapshot shown(FileTable files) const;
@@ -134,8 +139,9 @@ Task<Status> FolderCatalog::load_rows() {
     rows = std::make_shared<FileTable>(files_of_rows(kept));
     FileTable here = *rows;
     const auto named = named_paths();
+    const auto folders = walked();
     std::erase_if(here, [&](const auto& item) {
-      return !lies_in(item.first, options_.folders) && !lies_in(item.first, named);
+      return !lies_in(item.first, folders) && !lies_in(item.first, named);
     });
     known = std::make_shared<Snapshot>(shown(std::move(here)));
     // Rows that say nothing are removed with the next scan, like those of files that are gone.
@@ -169,7 +175,7 @@ Task<Status> FolderCatalog::scan() {
 
 Task<Status> FolderCatalog::scan_folders() {
   const auto started = loop_.clock().mono_now();
-  Walk walk(options_.folders, {options_.files_max, options_.depth_max}, named_paths());
+  Walk walk(walked(), {options_.files_max, options_.depth_max}, named_paths());
   while (!walk.done()) {
     CO_TRY(check_cancelled());
     CO_TRY(co_await in_bulk("catalog_walk", [&] { walk.step(files_); }));

@@ -101,12 +101,14 @@ class CatalogTest : public ::testing::Test {
 TEST_F(CatalogTest, WhatCameWithIngleIsListedAsSuchAndIsNoModelOfTheUser) {
   ingle::testing::TempFolder came;
   came.write("starter.gguf", text_);
+  came.write("below/starter-two.gguf", text_);
   starters_ = came.path();
   {
     Run run(*this);
     ASSERT_TRUE(scan(run));
     EXPECT_EQ(info(run, "starter").source, protocol::ModelSource::starter);
     EXPECT_EQ(run.catalog->list().folders, Names{models_.path().string()});
+    EXPECT_EQ(info(run, "starter-two").source, protocol::ModelSource::starter);
     EXPECT_TRUE(run.catalog->find("starter"));
     const auto other = run.catalog->find("other");
     EXPECT_EQ(other.error().code, ErrorCode::model_not_found);

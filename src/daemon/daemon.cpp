@@ -34,7 +34,9 @@ std::vector<catalog::NamedPart> named_parts(const Setup& setup) {
 std::filesystem::path starter_folder(const Setup& setup) {
   if (!setup.config.values.models.starter) return {};
   const std::filesystem::path program(platform::own_executable());
-  return program.parent_path().parent_path() / "share/ingle/starter";
+  auto folder = program.parent_path().parent_path() / "share/ingle/starter";
+  std::error_code failed;
+  return std::filesystem::is_directory(folder, failed) ? folder : std::filesystem::path();
 }
 
 std::vector<std::filesystem::path> model_folders(const Setup& setup) {
