@@ -150,6 +150,12 @@ ModelInfo model_info(Family family, const weights::ModelFiles& files,
   const bool turbo = scheduler.spacing == Spacing::trailing && !scheduler.zero_terminal_snr &&
                      scheduler.prediction == Prediction::epsilon;
   std::int64_t side = 1024;
+  if (family == Family::flux1 || family == Family::flux2 || family == Family::z_image) {
+    // Configs of transformers do not name a side; that of their decoder does.
+    const auto vae = files.parts.find("vae");
+    const auto own = vae == files.parts.end() ? 0 : vae->second.config.integer("sample_size", 0);
+    if (own >= multiple && own <= kSideMax) side = own;
+  }
   switch (family) {
     case Family::sd1:
       side = 512;
