@@ -138,8 +138,7 @@ class Choosing {
     for (const auto& part : loose_) {
       if (!goes_by(part, name.what)) continue;
       if (fits(family_, name.role, part.part, others(name.role))) {
-        std::erase_if(model_.picture.parts, [&](auto& own) { return own.role == name.role; });
-        std::erase_if(model_.info.parts, [&](auto& own) { return own.role == name.role; });
+        drop(name.role);
         return take(part, name.role, "named in images.parts");
       }
       wrong = &part;
@@ -161,6 +160,18 @@ class Choosing {
     auto out = model_.picture.parts;
     std::erase_if(out, [&](const auto& part) { return part.role == role; });
     return out;
+  }
+
+  // The model's own part is not loaded, though its file is there as before.
+  void drop(std::string_view role) {
+    for (const auto& own : model_.picture.parts) {
+      if (own.role != role) continue;
+      model_.facts.parameters -= own.elements;
+      if (own.elements > 0) model_.facts.weight_bytes -= own.file_bytes;
+      model_.info.parameters -= static_cast<std::int64_t>(own.elements);
+    }
+    std::erase_if(model_.picture.parts, [&](const auto& own) { return own.role == role; });
+    std::erase_if(model_.info.parts, [&](const auto& own) { return own.role == role; });
   }
 
   void take(const LoosePart& loose, std::string_view role, std::string_view reason) {

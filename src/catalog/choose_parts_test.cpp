@@ -248,6 +248,14 @@ TEST_F(Parts, OneFileWithEverythingLacksATokenizerOnly) {
   EXPECT_EQ(component(dream, "tokenizer"), "words");
   EXPECT_TRUE(snapshot.by_id.contains("words"));
   EXPECT_FALSE(snapshot.by_id.contains("few")) << "a tokenizer that nobody uses";
+  // Another VAE in the place of its own: it counts once.
+  safetensors("vae/other.safetensors", vae(4));
+  const auto replaced = scan({"dream vae=other"});
+  const auto& with_other = model(replaced, "dream");
+  EXPECT_EQ(component(with_other, "vae"), "other");
+  EXPECT_EQ(with_other.facts.parameters, dream.facts.parameters);
+  EXPECT_EQ(with_other.facts.weight_bytes, dream.facts.weight_bytes);
+  EXPECT_EQ(with_other.info.parameters, dream.info.parameters);
   EXPECT_EQ(component(dream, "vae"), "");
   // Its own decoder may be replaced all the same.
   safetensors("better.safetensors", vae(4));
