@@ -1,7 +1,7 @@
 """Writes a golden case of the exported model, for `golden-check`: golden.py WORK
 
-WORK/case is the model with a prompt, a noise and what torch makes of them: the worker must give the
-same ids, embeddings, latents and pixels.
+WORK/case is a prompt, a noise and what torch makes of them with WORK/model: beside that model's files
+the worker must give the same ids, embeddings, latents and pixels.
 """
 import json
 import pathlib
@@ -23,16 +23,17 @@ def main():
     work = pathlib.Path(sys.argv[1])
     out = work / "case"
     shutil.rmtree(out, ignore_errors=True)
-    shutil.copytree(work / "model", out)
-    clip = CLIPTextModel.from_pretrained(out / "text_encoder").float().eval()
-    t5 = T5EncoderModel.from_pretrained(out / "text_encoder_2").float().eval()
+    out.mkdir()
+    model = work / "model"
+    clip = CLIPTextModel.from_pretrained(model / "text_encoder").float().eval()
+    t5 = T5EncoderModel.from_pretrained(model / "text_encoder_2").float().eval()
     weights = "diffusion_pytorch_model.safetensors"
     transformer = networks.Transformer(networks.TRANSFORMER_CONFIG)
-    transformer.load_state_dict(load_file(out / "transformer" / weights))
-    vae_config = json.loads((out / "vae" / "config.json").read_text())
+    transformer.load_state_dict(load_file(model / "transformer" / weights))
+    vae_config = json.loads((model / "vae" / "config.json").read_text())
     vae = networks.Vae(vae_config)
-    vae.load_state_dict(load_file(out / "vae" / weights))
-    clip_ids, t5_ids = tokens.Tokenizers(out).ids(PROMPT)
+    vae.load_state_dict(load_file(model / "vae" / weights))
+    clip_ids, t5_ids = tokens.Tokenizers(model).ids(PROMPT)
     noise = torch.randn((1, 16, SIDE // 8, SIDE // 8), generator=torch.Generator().manual_seed(7))
     with torch.no_grad():
         states = t5(input_ids=torch.tensor([t5_ids])).last_hidden_state
