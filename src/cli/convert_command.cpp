@@ -10,8 +10,8 @@
 #include "cli/commands.h"
 #include "cli/convert_text.h"
 #include "cli/interrupt.h"
-#include "cli/job_text.h"
 #include "cli/model_file.h"
+#include "cli/progress_line.h"
 #include "platform/asio_loop.h"
 #include "platform/process.h"
 #include "platform/signals.h"
@@ -34,9 +34,9 @@ constexpr std::array kPassedOn{"PATH", "LD_LIBRARY_PATH", "ASAN_OPTIONS", "TSAN_
                                "UBSAN_OPTIONS"};
 
 base::Result<fs::path> source_of(const ConvertArguments& arguments, const Surroundings& around) {
-  TRY_ASSIGN(auto path, find_model_file(arguments.source, around.environment));
+  TRY_ASSIGN(const auto found, find_model(arguments.source, around.environment));
   std::error_code error;
-  path = fs::canonical(path, error);
+  const auto path = fs::canonical(found.path, error);
   if (error) return fail(base::errno_error(error.value(), "cannot look at " + arguments.source));
   return path.filename() == kModelIndex ? path.parent_path() : path;
 }
@@ -89,7 +89,7 @@ platform::SpawnOptions worker_of(const ConvertArguments& arguments, const Surrou
 // One run of the worker, from its start to its end. Lives on its own loop.
 class Conversion {
  public:
-  Conversion(const Terminal& terminal, Output output) : terminal_(terminal), output_(output) {}
+  Conversion(const Terminal& terminal, Output output) : line_(terminal), output_(output) {}
 
   // The result. Errors: what the worker told, spawn_failed, worker_crashed, cancelled.
   base::Result<protocol::ConvertResult> run(platform::SpawnOptions options) {
@@ -100,7 +100,7 @@ class Conversion {
     base::TaskScope scope;
     loop_.post([&] { scope.spawn(start(std::move(options))); });
     loop_.run();
-    if (shown_) print_err("\r\x1b[K");
+    line_.clear();
     return outcome();
   }
 
@@ -138,13 +138,9 @@ class Conversion {
   }
 
   void show(protocol::JobProgress progress) {
-    if (!terminal_.err || output_ == Output::json) return;
-    const int columns = terminal_.out_columns > 1 ? terminal_.out_columns - 1 : 79;
+    if (output_ == Output::json) return;
     progress.message.clear();  // the tensor's name: it changes too fast to be read
-    print_err(
-        "\r\x1b[K" +
-        job_line({.state = protocol::JobState::running, .progress = std::move(progress)}, columns));
-    shown_ = true;
+    line_.show({.state = protocol::JobState::running, .progress = std::move(progress)});
   }
 
   base::Result<protocol::ConvertResult> outcome() {
@@ -156,14 +152,14 @@ class Conversion {
                             other_output_.empty() ? "" : ": " + other_output_));
   }
 
-  const Terminal& terminal_;
+  ProgressLine line_;
   const Output output_;
   const platform::SystemClock clock_{};
   platform::AsioLoop loop_{clock_, {}};
   base::LanePool lanes_{{.threads = 2}};
   std::unique_ptr<platform::Processes> processes_ = platform::create_processes(loop_, lanes_);
   std::unique_ptr<platform::Process> process_{};
-  bool shown_ = false, interrupted_ = false;
+  bool interrupted_ = false;
   std::optional<platform::ExitStatus> exit_{};
   std::optional<protocol::ConvertResult> result_{};
   std::optional<base::Error> error_{};

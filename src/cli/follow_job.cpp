@@ -2,6 +2,7 @@
 
 #include "cli/interrupt.h"
 #include "cli/job_text.h"
+#include "cli/progress_line.h"
 #include "insight/escape.h"
 #include "platform/asio_loop.h"
 #include "protocol/json.h"
@@ -35,27 +36,6 @@ bool has_ended(const JobInfo& job) {
 }
 
 std::string target_of(const std::string& id) { return "/api/v1/jobs/" + query_escape(id); }
-
-// One line on stderr that is written over.
-class ProgressLine {
- public:
-  explicit ProgressLine(const Terminal& terminal) : terminal_(terminal) {}
-  ProgressLine(const ProgressLine&) = delete;
-  ProgressLine& operator=(const ProgressLine&) = delete;
-  ~ProgressLine() {
-    if (shown_) print_err("\r\x1b[K");
-  }
-  void show(const JobInfo& job) {
-    if (!terminal_.err) return;
-    const int columns = terminal_.out_columns > 1 ? terminal_.out_columns - 1 : 79;
-    print_err("\r\x1b[K" + job_line(job, columns));
-    shown_ = true;
-  }
-
- private:
-  const Terminal& terminal_;
-  bool shown_ = false;
-};
 
 int print_outcome(const Followed& followed, const Terminal& terminal, bool as_json) {
   const auto& job = followed.job;

@@ -5,23 +5,36 @@
 
 #include "base/near_names.h"
 #include "cli/daemon_client.h"
-#include "protocol/models.h"
 
 namespace ingle::cli {
 
-base::Result<std::filesystem::path> find_model_file(const std::string& what,
-                                                    const platform::Environment& environment) {
-  std::error_code ignored;
-  if (std::filesystem::exists(what, ignored)) return what;
-  if (what.contains('/') || what.ends_with(".gguf") || what.ends_with(".safetensors"))
-    return base::fail(base::ErrorCode::not_found, "there is no file " + what);
+namespace {
+
+base::Result<protocol::ModelList> models_of(const platform::Environment& environment) {
   TRY_ASSIGN(const auto client, DaemonClient::find(environment));
-  TRY_ASSIGN(const auto list, get_as<protocol::ModelList>(client, "/api/v1/models"));
+  return get_as<protocol::ModelList>(client, "/api/v1/models");
+}
+
+}  // namespace
+
+base::Result<NamedModel> find_model(const std::string& what,
+                                    const platform::Environment& environment) {
+  std::error_code ignored;
+  if (std::filesystem::exists(what, ignored)) return NamedModel{.path = what};
+  // Names may have a folder before them, too.
+  const bool like_a_path =
+      what.contains('/') || what.ends_with(".gguf") || what.ends_with(".safetensors");
+  const auto no_file = [&] {
+    return base::fail(base::ErrorCode::not_found, "there is no file " + what);
+  };
+  const auto list = models_of(environment);
+  if (!list) return like_a_path ? no_file() : base::fail(list.error());
   std::vector<std::string> names;
-  for (const auto& model : list.models) {
-    if (model.id == what) return model.path;
+  for (const auto& model : list->models) {
+    if (model.id == what) return NamedModel{.path = model.path, .model = model};
     names.push_back(model.id);
   }
+  if (like_a_path) return no_file();
   return base::fail(base::ErrorCode::model_not_found, "there is no file and no model '" + what +
                                                           "'" + base::did_you_mean(what, names));
 }

@@ -1,18 +1,25 @@
-// find_model_file: the file or folder that a word on the command line means. Blocks.
+// The file or folder, or the model, that a word on the command line means. Blocks.
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 
 #include "base/error.h"
 #include "platform/paths.h"
+#include "protocol/models.h"
 
 namespace ingle::cli {
 
-// A path that is there, or the file of the model of this name, which the daemon is asked for. What
-// looks like a path is one, so that a typing error in it is not taken for a name. Errors:
-// not_found, model_not_found (near names), those of DaemonClient.
-base::Result<std::filesystem::path> find_model_file(const std::string& what,
-                                                    const platform::Environment& environment);
+// A path that is there, or the model of this very name, for which the daemon is asked (then `path`
+// is its file). What looks like a path and is neither is said to be no file.
+struct NamedModel {
+  std::filesystem::path path{};
+  std::optional<protocol::ModelInfo> model{};
+};
+
+// Errors: not_found, model_not_found (near names), those of DaemonClient.
+base::Result<NamedModel> find_model(const std::string& what,
+                                    const platform::Environment& environment);
 
 }  // namespace ingle::cli

@@ -4,12 +4,10 @@
 
 #include "base/bytes.h"
 #include "cli/commands.h"
-#include "cli/daemon_client.h"
 #include "cli/model_file.h"
 #include "cli/show.h"
 #include "cli/table.h"
 #include "insight/escape.h"
-#include "protocol/models.h"
 
 namespace ingle::cli {
 namespace {
@@ -38,31 +36,18 @@ std::optional<std::string> parts_text(const protocol::ModelInfo& model, int colu
   return out;
 }
 
-// Of a model that the daemon knows by this name.
-std::optional<std::string> parts_of(const std::string& name, const Surroundings& around) {
-  std::error_code ignored;
-  if (std::filesystem::exists(name, ignored)) return std::nullopt;
-  const auto client = DaemonClient::find(around.environment);
-  if (!client) return std::nullopt;
-  const auto list = get_as<protocol::ModelList>(*client, "/api/v1/models");
-  if (!list) return std::nullopt;
-  const auto found = std::ranges::find(list->models, name, &protocol::ModelInfo::id);
-  return found == list->models.end() ? std::nullopt
-                                     : parts_text(*found, around.terminal.out_columns);
-}
-
 }  // namespace
 
 int show(const ShowArguments& arguments, const Surroundings& around) {
-  if (arguments.form == ShowForm::card) {
-    if (const auto parts = parts_of(arguments.what, around)) {
+  const auto found = find_model(arguments.what, around.environment);
+  if (!found) return print_error(found.error());
+  if (found->model && arguments.form == ShowForm::card) {
+    if (const auto parts = parts_text(*found->model, around.terminal.out_columns)) {
       print_out(*parts);
       return 0;
     }
   }
-  const auto file = find_model_file(arguments.what, around.environment);
-  if (!file) return print_error(file.error());
-  const auto text = show_file(*file, arguments.form);
+  const auto text = show_file(found->path, arguments.form);
   if (!text) return print_error(text.error());
   print_out(*text);
   if (!text->ends_with('\n')) print_out("\n");
