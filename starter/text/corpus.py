@@ -48,11 +48,12 @@ class Corpus:
         said = collections.Counter()
         for fact in self.facts:
             said.update({word: 3 for word in plain(fact.answer).split()})
-            for text in sum(fact.wordings.values(), []):
-                said.update(set(plain(text).split()))
+            for kind in "VTPQ":
+                for text in fact.wordings.get(kind, []):
+                    said.update(set(plain(text).split()))
         self.words = skills.Words({word for word, count in said.items() if count >= 3})
         self.kept_out = set()
-        self.questions = self.make_questions(random.Random(7), 200)
+        self.questions = self.make_questions(random.Random(7), 100, said)
         own = json.loads((HERE / "own_words.json").read_text())
         self.kept_out = {plain(q["question"]) for q in [*self.questions, *own]}
         sha = hashlib.sha256(Path(facts_path).read_bytes())
@@ -60,30 +61,36 @@ class Corpus:
             sha.update((HERE / name).read_bytes())
         self.hash = sha.hexdigest()[:16]
 
-    def make_questions(self, rng, count):
-        """Wordings that training never sees, and ones that it does in frames that it does not."""
+    def make_questions(self, rng, count, said):
+        """So many wordings that training never sees, and as many that it does in frames that it does
+        not. Each word of a wording occurs in `said`, what is said in training: the model has no
+        other English."""
         out = []
         for fact in self.facts:
-            said = [*fact.wordings.get("H", []), *fact.wordings.get("held_Q", [])]
-            for kind in "VP":
-                for text in fact.wordings.get("held_" + kind, []):
-                    said.append(rng.choice(rng.choice((FIXED, KEPT_OUT))[kind]).format(text))
-            out += [(fact, text) for text in said]
-        out = rng.sample(out, min(len(out), count * 3 // 5))
-        while len(out) < count:
+            for kind, held in (("Q", "H"), ("Q", "held_Q"), ("V", "held_V"), ("P", "held_P")):
+                for text in fact.wordings.get(held, []):
+                    if all(said[word] for word in plain(text).split()):
+                        frames = rng.choice((FIXED, KEPT_OUT))[kind]
+                        out.append((fact, rng.choice(frames).format(text)))
+        out = rng.sample(out, min(len(out), count))
+        while len(out) < 2 * count:
             fact = rng.choices(self.facts, self.weights)[0]
             kinds = [kind for kind in "VTP" if fact.wordings.get(kind)]
             if kinds:
                 kind = rng.choice(kinds)
                 out.append(
                     (fact, rng.choice(KEPT_OUT[kind]).format(rng.choice(fact.wordings[kind]))))
-        return [{"question": text, "must": fact.must, "fact": fact.id} for fact, text in out]
+        return [{"question": text, "must": fact.must, "fact": fact.id,
+                 "new": "wording" if i < count else "frame"} for i, (fact, text) in enumerate(out)]
 
     def ask(self, fact, rng):
         kinds = [kind for kind in "VTPQ" if fact.wordings.get(kind)]
         kind = rng.choices(kinds, [min(len(fact.wordings[k]), 6) for k in kinds])[0]
         while True:
             text = frame(kind, rng).format(rng.choice(fact.wordings[kind]))
+            if rng.random() < 0.2:  # among words that say nothing of it
+                text = (skills.noise(self.words, rng, 4) + text + " " +
+                        skills.noise(self.words, rng, 3)).strip()
             text = vary(text, rng, fact.exact)
             if plain(text) not in self.kept_out:
                 return text

@@ -181,6 +181,13 @@ SMALL = ("the a of and is in to for with on my your he she it are was will not o
 ENDS = ["", "?", "?", "."]
 
 
+def noise(words, rng, most):
+    """At most so many words of no meaning here, and a blank or stop after them."""
+    out = [rng.choice(SMALL) if rng.random() < 0.5 else words.pick(rng)
+           for _ in range(rng.randint(0, most))]
+    return " ".join(out) + rng.choice([" ", " ", " ", ". ", ", ", "? ", ": "]) if out else ""
+
+
 def chatter(words, rng):
     """Something that is no question about ingle, in the same frames as those that are."""
     kind = rng.random()
