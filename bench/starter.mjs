@@ -93,10 +93,9 @@ async function rows_of(daemon) {
   const share = (value) => Math.round(1000 * value) / 10;
   return [
     section('The starter text model, through the daemon, temperature 0.'),
-    row('held-out questions answered with the fact', share((framed + worded) / 2), '%', ['>=', 90]),
-    row('of these, in frames never seen', share(framed), '%'),
+    row('questions in frames never seen, answered with the fact', share(framed), '%', ['>=', 90]),
     row('in wordings never seen', share(worded), '%'),
-    row("questions in people's own words answered with the fact", share(own), '%'),
+    row("in people's own words", share(own), '%'),
     row('answers that name what is not there', lies.filter((item) => item.lies.length).length, '', [
       '<=',
       0,

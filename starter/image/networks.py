@@ -33,9 +33,9 @@ TRANSFORMER_CONFIG = {
     "guidance_embeds": False,
     "in_channels": 64,
     "joint_attention_dim": 192,
-    "num_attention_heads": 6,
-    "num_layers": 3,
-    "num_single_layers": 5,
+    "num_attention_heads": 4,
+    "num_layers": 2,
+    "num_single_layers": 4,
     "patch_size": 1,
     "pooled_projection_dim": 96,
 }
@@ -348,8 +348,9 @@ class Transformer(nn.Module):
         self.proj_out = nn.Linear(width, config["in_channels"])
         self.tables = {}
 
-    def forward(self, latents, sigma, context, pooled):
-        """The flow [B, C, H, W] at the latents [B, C, H, W] and sigma [B] in 0..1."""
+    def forward(self, latents, sigma, context, pooled, look=None):
+        """The flow [B, C, H, W] at the latents [B, C, H, W] and sigma [B] in 0..1. With `look` also
+        what it makes of the patches [B, HW / 4, width] after the blocks of two streams."""
         b, c, h, w = latents.shape
         size = (context.shape[1], h // 2, w // 2)
         if size not in self.tables:
@@ -361,10 +362,12 @@ class Transformer(nn.Module):
         state = self.time_text_embed(sigma, pooled)
         for block in self.transformer_blocks:
             x, text = block(x, text, state, table)
+        seen = look(x) if look else None
         x = torch.cat([text, x], dim=1)
         for block in self.single_transformer_blocks:
             x = block(x, state, table)
         scale, shift = self.norm_out(state)
         x = self.proj_out(normed(x[:, text.shape[1]:], shift, scale))
         x = x.reshape(b, size[1], size[2], c, 2, 2).permute(0, 3, 1, 4, 2, 5)
-        return x.reshape(b, c, h, w)
+        flow = x.reshape(b, c, h, w)
+        return (flow, seen) if look else flow

@@ -9,6 +9,7 @@ import math
 import pathlib
 import re
 
+from kinds import KINDS
 from scenes import sample
 
 PROMPTS = 20000  # enough to meet every word many times
@@ -118,6 +119,7 @@ class Tokenizers:
             [pre_tokenizers.Split(Regex(cut), "removed", invert=True),
              pre_tokenizers.ByteLevel(add_prefix_space=False)])
         self.begin, self.end = (self.clip.token_to_id(t) for t in ("<|startoftext|>", "<|endoftext|>"))
+        self.kinds = {self.t5.token_to_id("▁" + kind) for kind in KINDS}
         self.kept = {}
 
     def ids(self, prompt):

@@ -3,7 +3,8 @@
   tokens   the two tokenizers
   vae      the coder of pictures
   latents  the scenes, as latents on disk
-  flow     the text encoders and the transformer, by flow matching
+  words    the text encoders: to tell from a prompt what is where in its scene
+  flow     the transformer, by flow matching
   pairs    noise and the picture that the model makes of it in many steps
   reflow   the transformer again, on straight ways between the two, for few steps
   export   the model's folder
@@ -29,13 +30,15 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 import networks
 import tokens
 from muon import Muon
-from scenes import SIDE, describe, draw_scene, held_out, random_scene, sample
+from kinds import BACKGROUNDS, COLOURS, KINDS
+from scenes import SIDE, STYLES, describe, draw_scene, held_out, random_scene, sample
 
 SIGMAS = (1.0, 0.75, 0.5, 0.25)  # where the four steps of a picture look
 PLAN = {
     "vae": dict(steps=2200, batch=32, rate=2e-3, muon=0.01),
     "latents": dict(scenes=30000),
-    "flow": dict(steps=9000, batch=32, rate=2e-3, muon=0.02),
+    "words": dict(steps=800, batch=64, rate=2e-3, muon=0.02),
+    "flow": dict(steps=8000, batch=32, rate=2e-3, muon=0.02),
     "pairs": dict(scenes=20000, steps=16, batch=64),
     "reflow": dict(steps=3000, batch=64, rate=5e-4),
 }
@@ -212,6 +215,14 @@ def make_model(work):
                                         **networks.CLIP_CONFIG))
     t5 = T5EncoderModel(T5Config(vocab_size=sizes[1], pad_token_id=0, eos_token_id=1,
                                  decoder_start_token_id=0, **networks.T5_CONFIG))
+    # Heads that look at the words beside: a colour is learnt by its thing, not by all things.
+    bias = t5.encoder.block[0].layer[0].SelfAttention.relative_attention_bias.weight  # [bucket, head]
+    with torch.no_grad():
+        bias.zero_()
+        for head, bucket in enumerate((1, 2, 17)):  # one and two before, one after
+            bias[bucket, head] = 4.0
+        for bucket in range(len(bias)):
+            bias[bucket, 3] = -0.7 * (bucket % 16)  # the nearer the more
     transformer = networks.Transformer(networks.TRANSFORMER_CONFIG)
     for name, weight in transformer.named_parameters():  # blocks begin as nothing at all
         if "norm" in name and "linear" in name or name.startswith("proj_out"):
@@ -227,17 +238,101 @@ def conditions(model, tokenizers, prompts):
     return states, pooled
 
 
-def flow_loss(model, tokenizers, clean, noise, sigma, prompts):
+class Teller(torch.nn.Module):
+    """Tells what the text encoders know; thrown away after the training of words."""
+
+    def __init__(self):
+        super().__init__()
+        self.thing = torch.nn.Linear(networks.T5_CONFIG["d_model"], len(COLOURS) + 3)
+        self.whole = torch.nn.ModuleList(
+            [torch.nn.Linear(width, len(BACKGROUNDS) + len(STYLES) + 3)
+             for width in (networks.T5_CONFIG["d_model"], networks.CLIP_CONFIG["hidden_size"])])
+
+
+def words_loss(model, tokenizers, scenes, prompts):
+    """Each kind's word has to know its colour, place and extent, and the whole prompt its background,
+    style and number of things."""
+    with torch.autocast("cpu", torch.bfloat16):
+        states, pooled = conditions(model, tokenizers, prompts)
+    states, pooled, teller = states.float(), pooled.float(), model["teller"]
+    rows, places, colours, boxes = [], [], [], []
+    for row, (scene, prompt) in enumerate(zip(scenes, prompts)):
+        ids = tokenizers.ids(prompt)[1]
+        kinds = [at for at, piece in enumerate(ids) if piece in tokenizers.kinds]
+        for thing, at in zip(scene.things, kinds):  # they are named in their order
+            rows.append(row)
+            places.append(at)
+            colours.append(list(COLOURS).index(thing.colour))
+            boxes.append((thing.x, thing.y, 2 * thing.extent))
+    told = teller.thing(states[rows, places])
+    loss = functional.cross_entropy(told[:, :-3], torch.tensor(colours))
+    loss = loss + 20 * functional.mse_loss(told[:, -3:], torch.tensor(boxes))
+    backgrounds = torch.tensor([list(BACKGROUNDS).index(scene.background) for scene in scenes])
+    styles = torch.tensor([STYLES.index(scene.style) for scene in scenes])
+    numbers = torch.tensor([len(scene.things) - 1 for scene in scenes])
+    for whole, state in zip(teller.whole, (states.mean(dim=1), pooled)):
+        parts = whole(state).split([len(BACKGROUNDS), len(STYLES), 3], dim=1)
+        for part, wanted in zip(parts, (backgrounds, styles, numbers)):
+            loss = loss + 0.3 * functional.cross_entropy(part, wanted)
+    return loss
+
+
+def train_words(work):
+    model = make_model(work)
+    del model["transformer"]
+    model["teller"] = Teller()
+    tokenizers, plan = tokens.Tokenizers(work.folder), PLAN["words"]
+
+    def loss_of(step):
+        seed, scenes, prompts = 40_000_000 + 10 * step * plan["batch"], [], []
+        while len(prompts) < plan["batch"]:
+            scene, prompt = sample(seed)
+            seed += 1
+            if not held_out(prompt):
+                scenes.append(scene)
+                prompts.append(prompt)
+        return words_loss(model, tokenizers, scenes, prompts)
+
+    optimise(work, "words", model, loss_of)
+
+
+def patches_of(scene):
+    """[HW / 4] each: which kind and which colour stands at the patches; the last number: none."""
+    count = SIDE // 16
+    kinds, colours = [[len(KINDS)] * count ** 2, [len(COLOURS)] * count ** 2]
+    for thing in sorted(scene.things, key=lambda thing: -thing.extent):  # what is inside comes last
+        for at in range(count ** 2):
+            x, y = (at % count + 0.5) / count, (at // count + 0.5) / count
+            if max(abs(x - thing.x), abs(y - thing.y)) < thing.extent:
+                kinds[at] = list(KINDS).index(thing.kind)
+                colours[at] = list(COLOURS).index(thing.colour)
+    return kinds, colours
+
+
+def flow_loss(model, tokenizers, clean, noise, sigma, prompts, patches=None):
+    """`patches`: what patches_of() says of each; the blocks learn sooner when they have to say it."""
     at = sigma[:, None, None, None]
     with torch.autocast("cpu", torch.bfloat16):
         states, pooled = conditions(model, tokenizers, prompts)
-        flow = model["transformer"](clean + at * (noise - clean), sigma, states, pooled)
-    return functional.mse_loss(flow.float(), noise - clean)
+        flow = model["transformer"](clean + at * (noise - clean), sigma, states, pooled,
+                                    model["looker"] if patches else None)
+    if not patches:
+        return functional.mse_loss(flow.float(), noise - clean)
+    flow, seen = flow
+    loss = functional.mse_loss(flow.float(), noise - clean)
+    seen = seen.float().split([len(KINDS) + 1, len(COLOURS) + 1], dim=2)
+    for logits, wanted in zip(seen, zip(*patches)):
+        loss = loss + 0.1 * functional.cross_entropy(logits.flatten(0, 1),
+                                                     torch.tensor(wanted).flatten())
+    return loss
 
 
 def train_flow(work):
-    model, plan = make_model(work), PLAN["flow"]
-    averaged = copy.deepcopy(model)
+    model, plan = with_words(work, make_model(work)), PLAN["flow"]
+    model["looker"] = torch.nn.Linear(model["transformer"].proj_out.in_features,
+                                      len(KINDS) + len(COLOURS) + 2)
+    learning = {name: model[name] for name in ("transformer", "looker")}
+    averaged = copy.deepcopy(learning)
     tokenizers = tokens.Tokenizers(work.folder)
     latents = numpy.load(work.folder / "latents.npy", mmap_mode="r")
     facts = json.loads((work.folder / "latents.json").read_text())
@@ -245,13 +340,15 @@ def train_flow(work):
 
     def loss_of(step):
         rng, draw = random.Random(step), torch.Generator().manual_seed(step)
-        clean, prompts = [], []
+        clean, prompts, patches = [], [], []
         while len(prompts) < plan["batch"]:
             seed = rng.randrange(len(latents))
             if seed not in scenes:
-                scenes[seed] = random_scene(random.Random(seed))
-            prompt = describe(scenes[seed], rng)
+                scene = random_scene(random.Random(seed))
+                scenes[seed] = scene, patches_of(scene)
+            prompt = describe(scenes[seed][0], rng)
             if not held_out(prompt):
+                patches.append(scenes[seed][1])
                 clean.append(latents[seed].astype(numpy.float32))
                 prompts.append(prompt)
         clean = (torch.from_numpy(numpy.stack(clean)) - facts["shift"]) * facts["scale"]
@@ -259,16 +356,24 @@ def train_flow(work):
         sigma = torch.sigmoid(torch.randn(len(clean), generator=draw) + 0.5)
         known = len(clean) * 5 // 8  # most are where a picture's steps look, and where it begins
         sigma[:known] = torch.tensor(rng.choices(SIGMAS, (2, 1, 1, 1), k=known))
-        return flow_loss(model, tokenizers, clean, noise, sigma, prompts)
+        return flow_loss(model, tokenizers, clean, noise, sigma, prompts, patches)
 
-    optimise(work, "flow", model, loss_of, averaged)
+    optimise(work, "flow", learning, loss_of, averaged)
+
+
+def with_words(work, model):
+    """With the text encoders as the training of words left them: they learn no more."""
+    kept = work.load("words.pt")
+    for name in ("clip", "t5"):
+        model[name].load_state_dict(kept[name])
+        model[name].eval().requires_grad_(False)
+    return model
 
 
 def trained_model(work, stage):
-    model, kept = make_model(work), work.load(f"{stage}.pt")
-    for name, module in model.items():
-        module.load_state_dict(kept["averaged " + name])
-        module.eval().requires_grad_(False)
+    model = with_words(work, make_model(work))
+    model["transformer"].load_state_dict(work.load(f"{stage}.pt")["averaged transformer"])
+    model["transformer"].eval().requires_grad_(False)
     return model
 
 
@@ -312,9 +417,8 @@ def pair_source(number):
 def train_reflow(work):
     plan = PLAN["reflow"]
     model = trained_model(work, "flow")
-    for module in model.values():
-        module.train().requires_grad_(True)
-    averaged = copy.deepcopy(model)
+    learning = {"transformer": model["transformer"].train().requires_grad_(True)}
+    averaged = copy.deepcopy(learning)
     tokenizers, pairs = tokens.Tokenizers(work.folder), numpy.load(work.folder / "pairs.npy", mmap_mode="r")
 
     def loss_of(step):
@@ -325,13 +429,14 @@ def train_reflow(work):
         sigma = torch.tensor(rng.choices(SIGMAS, (2, 1, 1, 1), k=len(numbers)))
         return flow_loss(model, tokenizers, clean, torch.stack(noise), sigma, prompts)
 
-    optimise(work, "reflow", model, loss_of, averaged)
+    optimise(work, "reflow", learning, loss_of, averaged)
 
 
 def main():
     import export
     torch.set_num_threads(int(__import__("os").environ.get("INGLE_TRAIN_THREADS", "2")))
-    stages = {"tokens": train_tokens, "vae": train_vae, "latents": make_latents, "flow": train_flow,
+    stages = {"tokens": train_tokens, "vae": train_vae, "latents": make_latents, "words": train_words,
+              "flow": train_flow,
               "pairs": make_pairs, "reflow": train_reflow, "export": export.export}
     work = Work(sys.argv[1])
     for stage in sys.argv[2:] or stages:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import skills
 import table
-from frames import FIXED, KEPT_OUT, frame
+from frames import KEPT_OUT, frame
 from wordings import plain, vary
 
 HERE = Path(__file__).parent
@@ -33,7 +33,7 @@ AFTERWARDS = {
     ],
 }
 SOURCES = [
-    "phrases.txt", "topics.txt", "always.txt", "corpus.py", "frames.py", "skills.py", "table.py", "wordings.py"
+    "phrases.txt", "topics.txt", "corpus.py", "frames.py", "skills.py", "table.py", "wordings.py"
 ]
 
 
@@ -53,7 +53,7 @@ class Corpus:
                     said.update(set(plain(text).split()))
         self.words = skills.Words({word for word, count in said.items() if count >= 3})
         self.kept_out = set()
-        self.questions = self.make_questions(random.Random(7), 100, said)
+        self.questions = self.make_questions(random.Random(7), 200)
         own = json.loads((HERE / "own_words.json").read_text())
         self.kept_out = {plain(q["question"]) for q in [*self.questions, *own]}
         sha = hashlib.sha256(Path(facts_path).read_bytes())
@@ -61,27 +61,20 @@ class Corpus:
             sha.update((HERE / name).read_bytes())
         self.hash = sha.hexdigest()[:16]
 
-    def make_questions(self, rng, count, said):
-        """So many wordings that training never sees, and as many that it does in frames that it does
-        not. Each word of a wording occurs in `said`, what is said in training: the model has no
-        other English."""
+    def make_questions(self, rng, count):
+        """So many questions in frames that training never sees, and all in wordings (H) that it
+        never sees either."""
         out = []
-        for fact in self.facts:
-            for kind, held in (("Q", "H"), ("Q", "held_Q"), ("V", "held_V"), ("P", "held_P")):
-                for text in fact.wordings.get(held, []):
-                    if all(said[word] for word in plain(text).split()):
-                        frames = rng.choice((FIXED, KEPT_OUT))[kind]
-                        out.append((fact, rng.choice(frames).format(text)))
-        out = rng.sample(out, min(len(out), count))
-        while len(out) < 2 * count:
+        while len(out) < count:
             fact = rng.choices(self.facts, self.weights)[0]
             kinds = [kind for kind in "VTP" if fact.wordings.get(kind)]
             if kinds:
                 kind = rng.choice(kinds)
-                out.append(
-                    (fact, rng.choice(KEPT_OUT[kind]).format(rng.choice(fact.wordings[kind]))))
-        return [{"question": text, "must": fact.must, "fact": fact.id,
-                 "new": "wording" if i < count else "frame"} for i, (fact, text) in enumerate(out)]
+                text = rng.choice(KEPT_OUT[kind]).format(rng.choice(fact.wordings[kind]))
+                out.append((fact, text, "frame"))
+        out += [(fact, text, "wording") for fact in self.facts for text in fact.wordings.get("H", [])]
+        return [{"question": text, "must": fact.must, "fact": fact.id, "new": new}
+                for fact, text, new in out]
 
     def ask(self, fact, rng):
         kinds = [kind for kind in "VTPQ" if fact.wordings.get(kind)]

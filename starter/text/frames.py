@@ -38,23 +38,30 @@ KEPT_OUT = {
         "what would be the simplest way to {}?", "suppose I want to {}, what then?",
         "I was wondering how to {}", "say I need to {}; what do I run?", "my boss asks me to {}",
         "could somebody explain how I {}?", "I never managed to {}. What's the trick?",
-        "is there something that lets me {}?",
+        "is there something that lets me {}?", "my grandmother insists that we {}, what is her next step?",
+        "is anyone aware of how folks {}?", "the task at hand: {}. Begin where?",
+        "between us, how does a lazy person {}?", "in which manner would an expert {}?",
+        "kindly advise me: to {}, what is required?", "at the end of the day I just want to {}",
     ],
     "T": [
         "I read of {} somewhere, what's that?", "give me a short explanation of {}",
         "remind me, what was {} again?", "what would I want {} for?",
-        "could you say a word about {}?",
+        "could you say a word about {}?", "my neighbour keeps raving about {}. Is it useful?",
+        "{} for dummies", "in plain English, {}?", "what on earth is {}?", "any thoughts on {}?",
     ],
     "P": [
         "since this morning {}. Any idea?", "{} - how do I get out of this?",
-        "is there a remedy when {}?", "I am stuck because {}",
+        "is there a remedy when {}?", "I am stuck because {}", "out of the blue {}. What gives?",
+        "it drives me mad: {}", "{} and I have no idea what went wrong", "whenever I try, {}. Advice?",
     ],
     "Q": ["{}"],
 }
 TELLTALES = ("simplest", "suppose", "wonder", "my boss", "somebody", "never managed", "trick",
              "something that lets", "i read of", "short explanation", "remind", "a word about",
              "this morning", "get out of", "remedy", "stuck", "what do i run", "quick maths",
-             "the result of", "do you get")
+             "the result of", "do you get", "grandmother", "folks", "task at hand", "lazy", "manner",
+             "kindly advise", "end of the day", "raving", "dummies", "plain english", "on earth",
+             "any thoughts", "the blue", "drives me", "went wrong", "whenever i")
 
 PARTS = {
     "who": ["I", "I", "I", "you", "we", "one", "people", "a user", "a beginner", "my program",

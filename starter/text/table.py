@@ -8,8 +8,6 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from wordings import share
-
 HERE = Path(__file__).parent
 
 
@@ -236,17 +234,8 @@ def load(path):
                 f"phrases.txt: ingle has no '{name}' any more: change or remove the block")
         add_wordings(by_id[name], block)
         by_id[name].weight = max(by_id[name].weight, 1.2)
-    always = set((HERE / "always.txt").read_text().splitlines())
     for fact in facts:
         fact.must = [must.replace("`", "") for must in fact.must]
-        # One wording in eight of those that people use, where enough others stay.
-        for kind in "VQP":
-            texts = fact.wordings.get(kind, [])
-            if len(texts) >= 5 and fact.weight > 1:
-                out = [text for text in texts if share(fact.id + text) < 0.125]
-                out = [text for text in out if text not in always]
-                fact.wordings[kind] = [text for text in texts if text not in out]
-                fact.add("held_" + kind, *out)
         # What people ask for in many ways they ask for more often.
         fact.weight += 0.04 * min(60, sum(len(fact.wordings.get(kind, [])) for kind in "VPQ"))
     return facts

@@ -1,5 +1,4 @@
 """Many ways to ask one thing: other words, small talk around it, noise."""
-import hashlib
 import re
 
 SAME = [
@@ -89,11 +88,6 @@ AFTER = [
 def plain(text):
     """Letters and digits alone: two questions that differ in less are the same one."""
     return re.sub(r"[^a-z0-9]+", " ", text.lower()).strip()
-
-
-def share(text):
-    """A number in [0, 1) that only depends on the text."""
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4]) / 2**32
 
 
 def other_words(text, rng, chance=0.35):
