@@ -1,7 +1,7 @@
-// ./dev bench [NAME]: builds nothing, runs the benchmarks of build/release and prints their figures
-// as a table with the targets, and as JSON in build/bench/NAME.json.
+// ./dev bench [NAME]: builds nothing, runs the benchmarks of build/release and prints their
+// figures as a table with the targets, and as JSON in build/bench/NAME.json.
 //   spine: starting, streaming through ingle against llama-server itself, GGUF metadata
-//   starter: how good the starter text model is (starter.mjs); starter-image: and the one that draws
+//   starter, starter-image: how good the starter models are (starter.mjs, starter_image.mjs)
 //   diffusion: how much of the processor pictures use (diffusion.mjs)
 //   memory: models that do not fit together, against llama-server's own router (memory.mjs);
 //     one part of it: memory-swaps, memory-crowd, memory-turns, memory-conversation,

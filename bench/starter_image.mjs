@@ -1,5 +1,6 @@
-// How good the starter image model is: prompts that its training never saw (starter/image/world.json),
-// drawn through the daemon and read by starter/image/reader.mjs, which knows nothing of the prompt.
+// How good the starter image model is: prompts that its training never saw
+// (starter/image/world.json), drawn through the daemon and read by starter/image/reader.mjs, which
+// knows nothing of the prompt.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 

@@ -25,7 +25,6 @@ say_hello() {
     printf '%s\n' "$line"
     [[ $line =~ listening\ on\ (http://[^ ]+) ]] || continue
     url=${BASH_REMATCH[1]}
-    [ -e build/release/share/ingle/starter/starter.gguf ] || continue
     printf '%s\n' "Say hello from another terminal:" \
       "  ./dev exec build/release/bin/ingle run starter \"hello\"" \
       "  curl $url/v1/chat/completions -H 'Content-Type: application/json' -d \\" \

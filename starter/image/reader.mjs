@@ -1,9 +1,9 @@
 // Reads a picture of the small world: what things of which colour stand where, and what of that is
 // not as it was asked for. It knows nothing of the prompt when it looks.
 //
-// A thing is a patch that is not background; its colour is the one that it has most of, its kind the
-// one whose own drawing (kinds.png: a row for each manner of drawing, a column for each kind) has the
-// most similar outline. A second colour in a patch is a thing inside it.
+// A thing is a patch that is not background; its colour is the one that it has most of, its kind
+// the one whose own drawing (kinds.png: a row for each manner of drawing, a column for each kind)
+// has the most similar outline. A second colour in a patch is a thing inside it.
 import { readFileSync } from 'node:fs';
 
 import { decodePng } from '../../tests/e2e/picture_files.mjs';
@@ -178,7 +178,7 @@ const main_colours = (labels, patch) =>
     .filter(({ mask, area }) => area >= AREA_MIN && size_of(core_of(mask)) >= AREA_MIN * 0.3)
     .sort((a, b) => b.area - a.area);
 
-// What is seen in the picture ({width, height, channels, data}, SIDE a side): [{kind, colour, box}].
+// What is seen in the picture ({width, height, channels, data}): [{kind, colour, box}].
 export function read_things(picture) {
   const { labels, ground } = labels_of(picture);
   const things = [];
@@ -206,11 +206,11 @@ const HOLDS = {
   above: (a, b) => middle(b)[1] - middle(a)[1] > CLEAR,
   below: (a, b) => middle(a)[1] - middle(b)[1] > CLEAR,
   inside: (a, b) =>
-    a.left >= b.left - 1 && a.top >= b.top - 1 && a.right <= b.right + 1 && a.bottom <= b.bottom + 1,
+    Math.min(a.left - b.left, a.top - b.top, b.right - a.right, b.bottom - a.bottom) >= -1,
 };
 
-// What in the picture is not as `wanted` says ({things: [[colour, kind]], relations: [[one, relation,
-// [others]]]}); empty when all is right.
+// What in the picture is not as `wanted` says ({things: [[colour, kind]], relations: [[one,
+// relation, [others]]]}); empty when all is right.
 export function mistakes(wanted, picture) {
   const things = read_things(picture);
   const wrong = [];

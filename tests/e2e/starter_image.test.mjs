@@ -1,0 +1,26 @@
+// Goal: what the starter image model draws is what it was asked for. Method: the model as shipped,
+// through the daemon, on prompts that its training never saw, with fixed seeds; a program that
+// knows nothing of the prompt reads the pictures.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { different_share, draw } from '../../starter/image/draw.mjs';
+import { mistakes, world } from '../../starter/image/reader.mjs';
+import { startDaemon } from './harness.mjs';
+
+const WITH_STARTER = { env: { INGLE_MODELS_STARTER: 'true' } };
+
+test('pictures show what they were asked for, and seeds differ', async (t) => {
+  const daemon = await startDaemon(t, WITH_STARTER);
+  const wrong = [];
+  const asked = world.prompts.filter((_, i) => i % 12 === 0);
+  for (const one of asked) {
+    const [picture] = await draw(daemon, one.prompt, { seed: 5 });
+    assert.deepEqual([picture.width, picture.height], [world.side, world.side]);
+    const found = mistakes(one, picture);
+    if (found.length > 0) wrong.push(`${one.prompt}: ${found.join(', ')}`);
+  }
+  assert.ok(wrong.length <= asked.length / 4, wrong.join('\n'));
+  const [one, other] = await draw(daemon, 'a blue cat', { n: 2, seed: 1 });
+  assert.ok(different_share(one, other) > 0.005, 'two seeds, two pictures');
+});
