@@ -13,8 +13,10 @@ WORK keeps checkpoints and log.jsonl (stage, step, loss, samples per second). Ev
 fixed seeds; the order of sums is not fixed, so two runs differ in the last digits.
 """
 import copy
+import datetime
 import json
 import math
+import os
 import pathlib
 import random
 import sys
@@ -38,11 +40,12 @@ PLAN = {
     "vae": dict(steps=2200, batch=32, rate=2e-3, muon=0.01),
     "latents": dict(scenes=30000),
     "words": dict(steps=800, batch=64, rate=2e-3, muon=0.02),
-    "flow": dict(steps=6500, batch=32, rate=2e-3, muon=0.02),
+    "flow": dict(steps=4900, batch=32, rate=2e-3, muon=0.02),
     "pairs": dict(scenes=20000, steps=16, batch=64),
     "reflow": dict(steps=3000, batch=64, rate=5e-4),
 }
 SAVE_EVERY_S = 120.0
+PROCESSES, RANK = (int(os.environ.get(name, number)) for name, number in (("WORLD_SIZE", 1), ("RANK", 0)))
 VAE_CROP = 64  # pixels a side: empty ground teaches the coder nothing
 
 
@@ -94,13 +97,14 @@ class Work:
 def optimise(work, stage, modules, loss_of, averaged=None):
     """Steps until the plan's number; goes on from the stage's checkpoint. loss_of(step) -> loss of a
     batch. `averaged` is a copy of the modules that follows them slowly. Where the plan has a rate
-    for Muon, the matrices of the blocks are its."""
+    for Muon, the matrices of the blocks are its. Each of the processes has batches of its own, and
+    all take the same steps."""
     plan = PLAN[stage]
     named = [item for module in modules.values() for item in module.named_parameters()]
     wide = [p for name, p in named if "muon" in plan and p.dim() > 1
             and ("block" in name or "encoder.layers" in name)
             and "norm" not in name and "relative" not in name]
-    mine = {id(p) for p in wide}
+    weights, mine = [p for _, p in named], {id(p) for p in wide}
     rest = [p for _, p in named if id(p) not in mine]
     optimisers = [torch.optim.AdamW(rest, lr=plan["rate"], betas=(0.9, 0.98), weight_decay=0.01)]
     if wide:
@@ -119,8 +123,14 @@ def optimise(work, stage, modules, loss_of, averaged=None):
     for step in range(start, plan["steps"]):
         share = step / plan["steps"]
         rate = min(1.0, (step + 1) / 300) * (0.02 + 0.49 * (1 + math.cos(math.pi * share)))
-        loss = loss_of(step)
+        loss = loss_of(step * PROCESSES + RANK)
         loss.backward()
+        if PROCESSES > 1:  # small products gain nothing by threads
+            used = [p for p in weights if p.grad is not None]
+            flat = torch.cat([p.grad.flatten() for p in used]) / PROCESSES
+            torch.distributed.all_reduce(flat)
+            for p, part in zip(used, flat.split([p.numel() for p in used])):
+                p.grad.copy_(part.view_as(p))
         torch.nn.utils.clip_grad_norm_(rest, 1.0)
         for optimiser, top in zip(optimisers, tops):
             optimiser.param_groups[0]["lr"] = top * rate
@@ -134,8 +144,10 @@ def optimise(work, stage, modules, loss_of, averaged=None):
                         slow.lerp_(fast, 1 - keep)
         sum_loss, count = sum_loss + loss.item(), count + 1
         last = step + 1 == plan["steps"]
+        if RANK > 0:
+            continue
         if count == 100 or last:
-            rate_now = count * plan["batch"] / (time.time() - shown)
+            rate_now = count * PROCESSES * plan["batch"] / (time.time() - shown)
             work.log(stage=stage, step=step + 1, of=plan["steps"], loss=round(sum_loss / count, 5),
                      samples_per_s=round(rate_now, 1))
             sum_loss, count, shown = 0.0, 0, time.time()
@@ -161,7 +173,7 @@ def train_vae(work):
     done = (work.load("vae.pt") or {"step": 0})["step"]
     if done == PLAN["vae"]["steps"]:
         return
-    pictures = Pictures(10_000_000 + done * batch, (PLAN["vae"]["steps"] - done) * batch, VAE_CROP)
+    pictures = Pictures(10_000_000 * (1 + RANK) + done * batch, (PLAN["vae"]["steps"] - done) * batch, VAE_CROP)
     feed = iter(DataLoader(pictures, batch, num_workers=1))
 
     def loss_of(_):
@@ -434,7 +446,9 @@ def train_reflow(work):
 
 def main():
     import export
-    torch.set_num_threads(int(__import__("os").environ.get("INGLE_TRAIN_THREADS", "2")))
+    torch.set_num_threads(1 if PROCESSES > 1 else os.cpu_count())
+    if PROCESSES > 1:
+        torch.distributed.init_process_group("gloo", timeout=datetime.timedelta(days=1))
     stages = {"tokens": train_tokens, "vae": train_vae, "latents": make_latents, "words": train_words,
               "flow": train_flow,
               "pairs": make_pairs, "reflow": train_reflow, "export": export.export}
@@ -442,7 +456,10 @@ def main():
     for stage in sys.argv[2:] or stages:
         if stage not in stages:
             sys.exit(f"there is no stage '{stage}'; there are: {', '.join(stages)}")
-        stages[stage](work)
+        if RANK == 0 or stage in PLAN and "rate" in PLAN[stage]:  # the others have no steps to share
+            stages[stage](work)
+        if PROCESSES > 1:
+            torch.distributed.barrier()
 
 
 if __name__ == "__main__":
