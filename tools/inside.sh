@@ -27,6 +27,7 @@ say_hello() {
     url=${BASH_REMATCH[1]}
     printf '%s\n' "Say hello from another terminal:" \
       "  ./dev exec build/release/bin/ingle run starter \"hello\"" \
+      "  ./dev exec build/release/bin/ingle image \"a red circle left of a big green tree\" -o tree.png" \
       "  curl $url/v1/chat/completions -H 'Content-Type: application/json' -d \\" \
       "    '{\"model\": \"starter\", \"messages\": [{\"role\": \"user\", \"content\": \"hello\"}]}'"
   done

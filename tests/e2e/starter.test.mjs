@@ -67,6 +67,7 @@ test('they are listed as starters, not among the models of the user', async (t) 
   const { models, folders } = (await daemon.get('/api/v1/models')).body;
   assert.deepEqual(models.map(({ id, source, state }) => ({ id, source, state })), [
     { id: 'starter', source: 'starter', state: 'usable' },
+    { id: 'starter-image', source: 'starter', state: 'usable' },
   ]);
   assert.ok(folders.every((folder) => !folder.includes('starter')), folders.join());
   const { body } = await daemon.post('/api/v1/load', { model: 'no-such-model' });
