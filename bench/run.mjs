@@ -17,9 +17,9 @@ import { promisify } from 'node:util';
 const TOP = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 const BUILD = resolve(process.env.INGLE_TEST_BUILD ?? join(TOP, 'build/release'));
 process.env.INGLE_TEST_BUILD = BUILD;
-const { Home, INGLE, listening, sample, sleep, spawnDaemon, warm } =
-  await import('../tests/e2e/harness.mjs');
+const { INGLE, sample, sleep } = await import('../tests/e2e/harness.mjs');
 const { diffusion } = await import('./diffusion.mjs');
+const { with_daemon } = await import('./home.mjs');
 const { MEMORY_PARTS, memory } = await import('./memory.mjs');
 const { starter } = await import('./starter.mjs');
 const { starter_image } = await import('./starter_image.mjs');
@@ -52,20 +52,6 @@ async function startRows() {
 
 const residentMb = (pid) =>
   (Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) * 1024) / 1e6;
-
-async function withDaemon(models, body) {
-  const home = new Home();
-  for (const name of models) home.add(name);
-  const daemon = spawnDaemon(home);
-  try {
-    await listening(daemon);
-    await warm(daemon);
-    return await body(daemon);
-  } finally {
-    await daemon.stop();
-    home.remove();
-  }
-}
 
 // Loads a model and says how its worker is reached without ingle: socket and key.
 async function load(daemon, model, set) {
@@ -139,7 +125,7 @@ async function ggufRows() {
 async function spine() {
   const rows = await startRows();
   rows.push(
-    ...(await withDaemon(['tiny', 'bench150m'], async (daemon) => {
+    ...(await with_daemon({ models: ['tiny', 'bench150m'] }, async (daemon) => {
       await sleep(2000);
       const idle = row('idle resident memory', residentMb(daemon.pid), 'MB', ['<=', 20]);
       const streams = await streamRows(daemon);

@@ -5,7 +5,8 @@ import { join } from 'node:path';
 
 import { facts_of } from '../starter/text/facts.mjs';
 import { holds, lies_finder } from '../starter/text/truth.mjs';
-import { Home, INGLE, TOP, listening, spawnDaemon, warm } from '../tests/e2e/harness.mjs';
+import { INGLE, TOP } from '../tests/e2e/harness.mjs';
+import { with_starters } from './home.mjs';
 import { rounds, row, say, section } from './rows.mjs';
 
 const questions = () =>
@@ -108,15 +109,4 @@ async function rows_of(daemon) {
   ];
 }
 
-export async function starter() {
-  const home = new Home();
-  const daemon = spawnDaemon(home, { env: { INGLE_MODELS_STARTER: 'true' } });
-  try {
-    await listening(daemon);
-    await warm(daemon);
-    return await rows_of(daemon);
-  } finally {
-    await daemon.stop();
-    home.remove();
-  }
-}
+export const starter = () => with_starters(rows_of);

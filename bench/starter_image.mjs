@@ -6,7 +6,8 @@ import { join } from 'node:path';
 
 import { different_share, draw } from '../starter/image/draw.mjs';
 import { mistakes, world } from '../starter/image/reader.mjs';
-import { Home, TOP, listening, spawnDaemon, warm } from '../tests/e2e/harness.mjs';
+import { TOP } from '../tests/e2e/harness.mjs';
+import { with_starters } from './home.mjs';
 import { median, p95, rounds, row, say, section } from './rows.mjs';
 
 const share = (list, is) =>
@@ -54,15 +55,4 @@ async function rows_of(daemon) {
   ];
 }
 
-export async function starter_image() {
-  const home = new Home();
-  const daemon = spawnDaemon(home, { env: { INGLE_MODELS_STARTER: 'true' } });
-  try {
-    await listening(daemon);
-    await warm(daemon);
-    return await rows_of(daemon);
-  } finally {
-    await daemon.stop();
-    home.remove();
-  }
-}
+export const starter_image = () => with_starters(rows_of);
