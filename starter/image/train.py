@@ -40,7 +40,7 @@ PLAN = {
     "vae": dict(steps=2200, batch=32, rate=2e-3, muon=0.01),
     "latents": dict(scenes=30000),
     "words": dict(steps=800, batch=64, rate=2e-3, muon=0.02),
-    "flow": dict(steps=4900, batch=32, rate=2e-3, muon=0.02),
+    "flow": dict(steps=16000, batch=32, rate=2e-3, muon=0.02),
     "pairs": dict(scenes=20000, steps=16, batch=64),
     "reflow": dict(steps=3000, batch=64, rate=5e-4),
 }
