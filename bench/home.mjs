@@ -1,10 +1,12 @@
-// A daemon in a home of its own, with these models in it, for as long as `body(daemon)` runs.
+// A daemon in a home of its own, for as long as `body(daemon)` runs: with these sample models, or
+// with those of `folder`.
 import { Home, listening, spawnDaemon, warm } from '../tests/e2e/harness.mjs';
 
-export async function with_daemon({ models = [], env = {} }, body) {
+export async function with_daemon({ models = [], folder, args = [], env = {} }, body) {
   const home = new Home();
+  if (folder) home.models = folder;
   for (const name of models) home.add(name);
-  const daemon = spawnDaemon(home, { env });
+  const daemon = spawnDaemon(home, { args, env });
   try {
     await listening(daemon);
     await warm(daemon);

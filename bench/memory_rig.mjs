@@ -4,16 +4,8 @@ import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, renameSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
-import {
-  BUILD,
-  Home,
-  listening,
-  processes,
-  sleep,
-  spawnDaemon,
-  waitFor,
-  warm,
-} from '../tests/e2e/harness.mjs';
+import { BUILD, processes, sleep, waitFor } from '../tests/e2e/harness.mjs';
+import { with_daemon } from './home.mjs';
 import { say } from './rows.mjs';
 
 // A folder with models of these sizes in MB, by name, of one of the tool's shapes; made once per
@@ -39,20 +31,10 @@ export function modelFolder(name, sizes, shape = 'mem-gqa') {
 const MORE = (process.env.INGLE_BENCH_SET ?? '').split(' ').filter(Boolean);
 
 // A daemon that knows the models of `folder`, with these settings, while `body` runs.
-export async function withDaemon(folder, config, body) {
-  const home = new Home();
-  home.models = folder;
+export const withDaemon = (folder, config, body) => {
   const args = [...config, ...MORE].flatMap((setting) => ['--set', setting]);
-  const daemon = spawnDaemon(home, { args });
-  try {
-    await listening(daemon);
-    await warm(daemon);
-    return await body(daemon);
-  } finally {
-    await daemon.stop();
-    home.remove();
-  }
-}
+  return with_daemon({ folder, args }, body);
+};
 
 const SAME = `--threads --threads-batch --ctx-size --parallel --batch-size --ubatch-size
   --flash-attn --cache-type-k --cache-type-v --cache-ram --fit`.split(/\s+/);

@@ -76,7 +76,6 @@ class Work:
     def __init__(self, folder):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.started = time.time()
 
     def log(self, **facts):
         line = json.dumps({"time": round(time.time()), **facts})
@@ -218,7 +217,7 @@ def make_latents(work):
 
 
 def make_model(work):
-    """The modules that are trained together, by name."""
+    """The text encoders and the transformer, by name, as they begin."""
     sizes = [len(json.loads((work.folder / "tokenizer" / "vocab.json").read_text())),
              len(json.loads((work.folder / "tokenizer_2" / "tokenizer.json").read_text())["model"]["vocab"])]
     torch.manual_seed(2)
