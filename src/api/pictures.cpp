@@ -71,7 +71,7 @@ base::Result<std::string> find_picture_model(Call& call, const std::string& name
   if (ids.empty()) ids = std::move(starters);  // what came with ingle, where nobody has others
   if (ids.size() == 1) return ids.front();
   for (const auto& resident : call.parts.host.residents().models)
-    if (resident.kind == ModelKind::image) return resident.id;
+    if (std::ranges::contains(ids, resident.id)) return resident.id;
   if (!ids.empty())
     return fail(ErrorCode::invalid_argument,
                 std::format("there are {} models that draw: say which, such as '{}' ('ingle ls' "
