@@ -1,7 +1,7 @@
-// Feeds any bytes to the reader of the settings in pictures, as they are, as each of the inner
-// forms (EXIF, XMP, A1111's text), and holds what the headers promise: texts are valid UTF-8
-// without NULs and within their limit, what is taken over is in the range of a request, and what
-// cannot be read is an error with words.
+// Feeds any bytes to the readers of a picture's sides and of the settings in it, as they are, as
+// each of the inner forms (EXIF, XMP, A1111's text), and holds what the headers promise: texts are
+// valid UTF-8 without NULs and within their limit, what is taken over is in the range of a request,
+// and what cannot be read is an error with words.
 #include <cstdint>
 #include <cstdlib>
 #include <string_view>
@@ -9,6 +9,7 @@
 #include "base/utf8.h"
 #include "media/a1111.h"
 #include "pixels/metadata.h"
+#include "pixels/sides.h"
 #include "pixels/texts.h"
 
 namespace {
@@ -53,6 +54,9 @@ bool tells_its_order(std::string_view text) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view bytes(reinterpret_cast<const char*>(data), size);
+  if (const auto sides = pixels::sides_of(bytes))
+    require(sides->width >= 0 && sides->height >= 0 && sides->width < 1LL << 32 &&
+            sides->height < 1LL << 32);
   if (const auto texts = pixels::read_texts(bytes)) {
     hold_text(texts->parameters);
     hold_text(texts->ingle);

@@ -8,7 +8,7 @@
 #include "jobs/acquire.h"
 #include "jobs/image_draw.h"
 #include "jobs/job_kinds.h"
-#include "jobs/picture_size.h"
+#include "pixels/sides.h"
 #include "protocol/codec.h"
 
 namespace ingle::jobs {
@@ -151,15 +151,15 @@ class ImageRun {
   // Of the largest picture on the way, as far as it is known before the worker is there: what the
   // request says; else those of a given picture, where it is kept to the pixel (without a mask it
   // is drawn no larger than the model's own); else the model's own.
-  PictureSides sides_drawn(const catalog::ModelRecord& record) const {
+  pixels::Sides sides_drawn(const catalog::ModelRecord& record) const {
     const auto& extras = asked_.extras;
     const auto own = record.picture.side;
-    PictureSides out{asked_.width.value_or(asked_.height.value_or(own)),
-                     asked_.height.value_or(asked_.width.value_or(own))};
+    pixels::Sides out{asked_.width.value_or(asked_.height.value_or(own)),
+                      asked_.height.value_or(asked_.width.value_or(own))};
     const bool open = !asked_.width && !asked_.height;
     if (open && (!run_.files().mask.empty() || extras.extend)) {
       const auto grow = extras.extend.value_or(protocol::ImageExtension{});
-      if (const auto sides = picture_sides(image_))
+      if (const auto sides = pixels::sides_of(image_))
         out = {std::min(sides->width + grow.left + grow.right, kSideMax),
                std::min(sides->height + grow.top + grow.bottom, kSideMax)};
     }

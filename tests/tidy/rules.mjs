@@ -19,7 +19,7 @@ export const EDGES = {
   'src/engines': [...MIDDLE, 'catalog', 'supervisor', 'resources'].filter(
     (room) => room !== 'storage',
   ),
-  'src/jobs': [...MIDDLE, 'catalog', 'supervisor', 'resources', 'engines'],
+  'src/jobs': [...MIDDLE, 'pixels', 'catalog', 'supervisor', 'resources', 'engines'],
   'src/media': ['base', 'pixels', 'platform', 'protocol', 'storage'],
   'src/insight': ['base', 'platform', 'protocol'],
   'src/api': [...MIDDLE, 'config', ...MODELS, 'media', 'insight'],
