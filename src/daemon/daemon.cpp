@@ -198,7 +198,8 @@ Daemon::Daemon(const Setup& setup, platform::Files& files, const base::Clock& cl
            .on_queue = [this](const protocol::QueueEvent& event) { events_.publish(event); },
            .log = log_.named("engines")})),
       gallery_(gallery_folder(setup), {loop_, lanes_, files, *storage_, log_.named("gallery")},
-               {.format = media::image_format_of(config_.images.format),
+               {.format =
+                    media::image_format_of(config_.images.format).value(),  // load() has checked it
                 .quality = static_cast<int>(config_.images.quality)}),
       previews_(loop_, lanes_),
       jobs_(

@@ -75,9 +75,10 @@ Result<GalleryPicture> picture_of(const storage::GalleryRow& row) {
 
 }  // namespace
 
-ImageFormat image_format_of(std::string_view name) {
+std::optional<ImageFormat> image_format_of(std::string_view name) {
   const auto* const found = std::ranges::find(kFormats, name, &FormatNames::name);
-  return found == kFormats.end() ? ImageFormat::png : found->format;
+  if (found == kFormats.end()) return std::nullopt;
+  return found->format;
 }
 
 std::string_view format_name(const GalleryPicture& picture) {

@@ -37,8 +37,8 @@ struct FileKind {
   protocol::ImageFormat format = protocol::ImageFormat::png;
   int quality = 90;  // of JPEG and WebP, 1 to 100; WebP of 100 is exact
 };
-// Of a name in the configuration ("png", "jpeg", "webp"); PNG for others.
-protocol::ImageFormat image_format_of(std::string_view name);
+// Of a name ("png", "jpeg", "webp"); nothing for others.
+std::optional<protocol::ImageFormat> image_format_of(std::string_view name);
 // Of a picture in the gallery, by its file: "png", "jpeg" or "webp". Static storage.
 std::string_view format_name(const protocol::GalleryPicture& picture);
 

@@ -81,8 +81,7 @@ base::Result<ImagePlan> plan_image(Json body) {
   out.base64 = form == "b64_json";
   const auto format = text_at(body, "output_format");
   if (!format.empty()) request.format = media::image_format_of(format);
-  if (!format.empty() && format != "png" && format != "jpeg" && format != "webp")
-    return bad("'output_format' must be png, jpeg or webp");
+  if (!format.empty() && !request.format) return bad("'output_format' must be png, jpeg or webp");
   // Called compression, it counts like a quality: 100 keeps most.
   if (const auto* quality = body.find("output_compression"))
     request.quality = std::max<std::int64_t>(1, *quality->as_int());

@@ -67,9 +67,8 @@ base::Status take_format(const Json& settings, protocol::ImageRequest& out) {
   std::string name;
   TRY(take(settings, "samples_format", name));
   if (name.empty()) return {};
-  if (name != "png" && name != "jpg" && name != "jpeg" && name != "webp")
-    return wrong("samples_format", "png, jpg or webp");
   out.format = media::image_format_of(name == "jpg" ? "jpeg" : name);
+  if (!out.format) return wrong("samples_format", "png, jpg or webp");
   return {};
 }
 
