@@ -37,8 +37,7 @@ def _part(folder, file, config, state):
 def export(work):
     """WORK/model, whole or not at all."""
     import train
-    stage = "reflow" if (work.folder / "reflow.pt").exists() else "flow"
-    model = train.trained_model(work, stage)
+    model = train.trained_model(work)
     facts = json.loads((work.folder / "latents.json").read_text())
     out, part = work.folder / "model", work.folder / "model.part"
     shutil.rmtree(part, ignore_errors=True)
@@ -65,4 +64,4 @@ def export(work):
     part.rename(out)
     files = sorted(p for p in out.rglob("*") if p.is_file())
     digest = hashlib.sha256(b"".join(hashlib.sha256(p.read_bytes()).digest() for p in files)).hexdigest()
-    work.log(stage="export", of=stage, bytes=sum(p.stat().st_size for p in files), sha256=digest)
+    work.log(stage="export", bytes=sum(p.stat().st_size for p in files), sha256=digest)

@@ -16,9 +16,12 @@ RELATIONS = ("left of", "right of", "above", "below", "inside")
 # Half an object's extent, as a share of the side, by number of objects and size.
 EXTENTS = {
     1: {"small": 0.17, "medium": 0.27, "big": 0.40},
-    2: {"small": 0.135, "medium": 0.185, "big": 0.225},
+    2: {"small": 0.14, "medium": 0.185, "big": 0.225},
     3: {"small": 0.115, "medium": 0.14, "big": 0.16},
 }
+POINT = 8 / SIDE  # a latent point; a patch of the transformer is two of them a side
+UNSAID = ("white", "sky", "sand")  # the backgrounds that a seed chooses of where the prompt says none
+BACKGROUND_CHANNEL = 6  # those before are the places of three things
 HELD_OUT_SHARE = 40  # one prompt of so many is never trained on
 
 
@@ -38,31 +41,40 @@ class Scene:
     relations: list  # (index, relation, index)
     background: str
     style: str
+    background_said: bool = True
+    # What the prompt leaves open, and was chosen: (channel of the noise, choice, number of choices).
+    choices: list = dataclasses.field(default_factory=list)
 
 
-def _place(things, relations, rng):
+def _place(scene, rng):
     """Gives every thing its place, so that the relations hold and nothing overlaps.
 
-    Centres lie on the dots of the pixel style. What the prompt leaves open is little, a few dots
-    of shift for each seed: a picture in four steps can't weigh many answers against each other.
+    Shifts are whole patches where there is room: what stands at one phase of the patches is learnt
+    once. Each is noted as a choice, for noise and scene are matched by them in training.
     """
-    number, dot = len(things), 1 / PIXEL_SIDE
+    things, relations, number = scene.things, scene.relations, len(scene.things)
     for thing in things:
         thing.extent = EXTENTS[number][thing.size]
 
-    def put(thing, x, y, free_x, free_y):
-        thing.x = (round(x / dot) + rng.randint(-free_x, free_x)) * dot
-        thing.y = (round(y / dot) + rng.randint(-free_y, free_y)) * dot
+    def put(index, x, y, shifts_x=(0,), shifts_y=(0,)):  # in points
+        at = []
+        for axis, (centre, shifts) in enumerate(((x, shifts_x), (y, shifts_y))):
+            choice = rng.randrange(len(shifts))
+            if len(shifts) > 1:
+                scene.choices.append((2 * index + axis, choice, len(shifts)))
+            at.append((centre + shifts[choice]) * POINT)
+        things[index].x, things[index].y = at
 
+    near, far, little = (-2, 0, 2), (-4, -2, 0, 2, 4), (-1, 0, 1)
     if number == 1:
-        free = 1 if things[0].size == "big" else 2
-        put(things[0], 0.5, 0.5, free, free)
+        shifts = {"small": far, "medium": near, "big": little}[things[0].size]
+        put(0, 8, 8, shifts, shifts)
         return
     if relations and relations[0][1] == "inside":
         inner, outer = things[relations[0][0]], things[relations[0][2]]
-        outer.extent = 0.42
-        put(outer, 0.5, 0.5, 1, 1)
-        inner.extent = outer.extent * {"medium": 0.40, "big": 0.45}[inner.size]
+        outer.extent = 0.40
+        put(relations[0][2], 8, 8, little, little)
+        inner.extent = {"medium": 0.17, "big": 0.185}[inner.size]
         inner.x, inner.y = outer.x, outer.y
         return
     across = not relations or relations[0][1] in ("left of", "right of")
@@ -70,19 +82,19 @@ def _place(things, relations, rng):
     if relations and relations[0][1] in ("right of", "below"):
         first, second = (1, 0)
     if number == 2:
-        for index, at in zip((first, second), (0.25, 0.75)):
-            put(things[index], *((at, 0.5, 0, 2) if across else (0.5, at, 2, 0)))
+        for index, at in zip((first, second), (4, 12)):
+            put(index, *((at, 8, (0,), far) if across else (8, at, far)))
         return
     if len(relations) > 1:  # the third above or below the two, which stand beside each other
         third_above = relations[1][1] == "above"
-        row, other = (0.72, 0.25) if third_above else (0.28, 0.75)
-        for index, x in zip((first, second), (0.27, 0.73)):
-            put(things[index], x, row, 1, 1)
-        put(things[2], 0.5, other, 2, 1)
+        row, other, shifts = (12, 4, (-2, 0)) if third_above else (4, 12, (0, 2))
+        for index, x in zip((first, second), (4, 12)):
+            put(index, x, row, (0,), shifts)
+        put(2, 8, other, far)
     else:  # a row
-        for thing, x in zip(things, (0.175, 0.5, 0.825)):
-            thing.extent = min(thing.extent, 0.145)
-            put(thing, x, 0.5, 0, 2)
+        for index, x in enumerate((3, 8, 13)):
+            things[index].extent = min(things[index].extent, EXTENTS[3]["medium"])
+            put(index, x, 8, (0,), far)
 
 
 def random_scene(rng):
@@ -102,14 +114,19 @@ def random_scene(rng):
     elif number == 3 and rng.random() < 0.6:
         relations = [(0, rng.choice(("left of", "right of")), 1), (2, rng.choice(("above", "below")),
                                                                    (0, 1))]
-    background = rng.choices(list(BACKGROUNDS), (6, 1, 1, 1, 1))[0]
+    background = rng.choices((None, *BACKGROUNDS), (3, 3, 1, 1, 1, 1))[0]
     # Three things are too small to be told apart in dots.
     style = rng.choices(STYLES, (3, 1 if number < 3 else 0))[0]
     if style == "pixel" and number == 2:  # dots are coarse: what is small can't be told apart
         for thing in things:
             thing.size = thing.size if thing.size == "big" else "medium"
-    _place(things, relations, rng)
-    return Scene(things, relations, background, style)
+    scene = Scene(things, relations, background, style, background is not None)
+    if not background:
+        choice = rng.randrange(len(UNSAID))
+        scene.background = UNSAID[choice]
+        scene.choices.append((BACKGROUND_CHANNEL, choice, len(UNSAID)))
+    _place(scene, rng)
+    return scene
 
 
 def _paint(draw, thing, side, paints):
@@ -154,7 +171,7 @@ WORDS = {
 }
 SIZES = {"small": ("small", "little", "tiny"), "big": ("big", "large", "huge"), "medium": ("",)}
 GROUNDS = {
-    "white": ("", "", "", "on a white background", "on white", "white background"),
+    "white": ("on a white background", "on white", "white background"),
     "grey": ("on a grey background", "on a gray background", "grey background"),
     "night": ("at night", "on a dark background", "in the night", "night sky"),
     "sky": ("in the sky", "on a light blue background", "sky background"),
@@ -193,7 +210,8 @@ def describe(scene, rng):
             text += rng.choice((f", with {nouns[third[0]]} {say(third[1])} them",
                                 f" and {nouns[third[0]]} {say(third[1])} both",
                                 f", {nouns[third[0]]} {say(third[1])} them"))
-    extras = [rng.choice(GROUNDS[scene.background]), rng.choice(MANNERS[scene.style])]
+    extras = [rng.choice(GROUNDS[scene.background]) if scene.background_said else "",
+              rng.choice(MANNERS[scene.style])]
     rng.shuffle(extras)
     text = rng.choice(OPENINGS) + text
     for extra in extras:

@@ -5,8 +5,6 @@
   latents  the scenes, as latents on disk
   words    the text encoders: to tell from a prompt what is where in its scene
   flow     the transformer, by flow matching
-  pairs    noise and the picture that the model makes of it in many steps
-  reflow   the transformer again, on straight ways between the two, for few steps
   export   the model's folder
 
 WORK keeps checkpoints and log.jsonl (stage, step, loss, samples per second). Everything comes from
@@ -14,11 +12,13 @@ fixed seeds; the order of sums is not fixed, so two runs differ in the last digi
 """
 import copy
 import datetime
+import itertools
 import json
 import math
 import os
 import pathlib
 import random
+import statistics
 import sys
 import time
 
@@ -33,16 +33,17 @@ import networks
 import tokens
 from muon import Muon
 from kinds import BACKGROUNDS, COLOURS, KINDS
-from scenes import SIDE, STYLES, describe, draw_scene, held_out, random_scene, sample
+from scenes import BACKGROUND_CHANNEL, SIDE, STYLES, describe, draw_scene, held_out, random_scene, sample
 
 SIGMAS = (1.0, 0.75, 0.5, 0.25)  # where the four steps of a picture look
+# What blocks of the transformer have to tell of a patch in training: its kind, its colour, and the
+# choices that the noise makes.
+SEEN = (len(KINDS) + 1, len(COLOURS) + 1, BACKGROUND_CHANNEL + 1)
 PLAN = {
     "vae": dict(steps=2200, batch=32, rate=2e-3, muon=0.01),
     "latents": dict(scenes=30000),
     "words": dict(steps=800, batch=64, rate=2e-3, muon=0.02),
-    "flow": dict(steps=16000, batch=32, rate=2e-3, muon=0.02),
-    "pairs": dict(scenes=20000, steps=16, batch=64),
-    "reflow": dict(steps=3000, batch=64, rate=5e-4),
+    "flow": dict(steps=17800, batch=32, rate=2e-3, muon=0.02),
 }
 SAVE_EVERY_S = 120.0
 PROCESSES, RANK = (int(os.environ.get(name, number)) for name, number in (("WORLD_SIZE", 1), ("RANK", 0)))
@@ -320,53 +321,72 @@ def patches_of(scene):
     return kinds, colours
 
 
-def flow_loss(model, tokenizers, clean, noise, sigma, prompts, patches=None):
-    """`patches`: what patches_of() says of each; the blocks learn sooner when they have to say it."""
+def flow_loss(model, tokenizers, clean, noise, sigma, prompts, patches):
+    """`patches`: what patches_of() says of each. The blocks learn sooner when they have to say it, and
+    to tell from pure noise what it chooses."""
     at = sigma[:, None, None, None]
     with torch.autocast("cpu", torch.bfloat16):
         states, pooled = conditions(model, tokenizers, prompts)
-        flow = model["transformer"](clean + at * (noise - clean), sigma, states, pooled,
-                                    model["looker"] if patches else None)
-    if not patches:
-        return functional.mse_loss(flow.float(), noise - clean)
-    flow, seen = flow
+        flow, seen = model["transformer"](clean + at * (noise - clean), sigma, states, pooled,
+                                          model["looker"])
     loss = functional.mse_loss(flow.float(), noise - clean)
-    seen = seen.float().split([len(KINDS) + 1, len(COLOURS) + 1], dim=2)
+    *seen, chosen = seen.float().split(SEEN, dim=2)
+    means = 16 * noise[:, :SEEN[-1]].mean((2, 3))  # as normal as the noise itself
+    pure = sigma == 1
+    loss = loss + 0.1 * functional.mse_loss(chosen[pure], means[pure, None].expand_as(chosen[pure]))
     for logits, wanted in zip(seen, zip(*patches)):
         loss = loss + 0.1 * functional.cross_entropy(logits.flatten(0, 1),
                                                      torch.tensor(wanted).flatten())
     return loss
 
 
+def match(noise, choices, rng):
+    """Changes noise [16, 16, 16] so that it tells the scene's choices: the mean of a channel lies in
+    the part of its distribution that is the choice's. Every choice is as likely as any other, so the
+    noise of all scenes together stays what it was; but what becomes of one noise is not open any
+    more, and a picture needs few steps, the first of which knows all."""
+    for channel, choice, number in choices:
+        share = (choice + min(max(rng.random(), 1e-6), 1 - 1e-6)) / number
+        noise[channel] += statistics.NormalDist().inv_cdf(share) / 16 - noise[channel].mean()
+
+
+def weight_of(scene):
+    """How often the scene is shown, beside an easy one: what is rare and unlike the rest, oftener."""
+    number, largest = len(scene.things), max(thing.extent for thing in scene.things)
+    shape = 1.5 if number == 3 else 1 if largest < 0.3 else 6 if number == 2 else 2.5  # 6: inside
+    return shape * (3 if scene.background == "night" else 1) * (2 if scene.style == "pixel" else 1)
+
+
 def train_flow(work):
     model, plan = with_words(work, make_model(work)), PLAN["flow"]
-    model["looker"] = torch.nn.Linear(model["transformer"].proj_out.in_features,
-                                      len(KINDS) + len(COLOURS) + 2)
+    model["looker"] = torch.nn.Linear(model["transformer"].proj_out.in_features, sum(SEEN))
     learning = {name: model[name] for name in ("transformer", "looker")}
     averaged = copy.deepcopy(learning)
     tokenizers = tokens.Tokenizers(work.folder)
     latents = numpy.load(work.folder / "latents.npy", mmap_mode="r")
     facts = json.loads((work.folder / "latents.json").read_text())
-    scenes = {}
+    scenes = [random_scene(random.Random(seed)) for seed in range(len(latents))]
+    patches_at = [patches_of(scene) for scene in scenes]
+    weights = list(itertools.accumulate(map(weight_of, scenes)))
 
     def loss_of(step):
         rng, draw = random.Random(step), torch.Generator().manual_seed(step)
-        clean, prompts, patches = [], [], []
+        clean, prompts, patches, choices = [], [], [], []
         while len(prompts) < plan["batch"]:
-            seed = rng.randrange(len(latents))
-            if seed not in scenes:
-                scene = random_scene(random.Random(seed))
-                scenes[seed] = scene, patches_of(scene)
-            prompt = describe(scenes[seed][0], rng)
+            seed = rng.choices(range(len(scenes)), cum_weights=weights)[0]
+            prompt = describe(scenes[seed], rng)
             if not held_out(prompt):
-                patches.append(scenes[seed][1])
+                patches.append(patches_at[seed])
+                choices.append(scenes[seed].choices)
                 clean.append(latents[seed].astype(numpy.float32))
                 prompts.append(prompt)
         clean = (torch.from_numpy(numpy.stack(clean)) - facts["shift"]) * facts["scale"]
         noise = torch.randn(clean.shape, generator=draw)
+        for one, made in zip(noise, choices):
+            match(one, made, rng)
         sigma = torch.sigmoid(torch.randn(len(clean), generator=draw) + 0.5)
         known = len(clean) * 5 // 8  # most are where a picture's steps look, and where it begins
-        sigma[:known] = torch.tensor(rng.choices(SIGMAS, (2, 1, 1, 1), k=known))
+        sigma[:known] = torch.tensor(rng.choices(SIGMAS, (4, 2, 1, 1), k=known))
         return flow_loss(model, tokenizers, clean, noise, sigma, prompts, patches)
 
     optimise(work, "flow", learning, loss_of, averaged)
@@ -381,66 +401,11 @@ def with_words(work, model):
     return model
 
 
-def trained_model(work, stage):
+def trained_model(work):
     model = with_words(work, make_model(work))
-    model["transformer"].load_state_dict(work.load(f"{stage}.pt")["averaged transformer"])
+    model["transformer"].load_state_dict(work.load("flow.pt")["averaged transformer"])
     model["transformer"].eval().requires_grad_(False)
     return model
-
-
-def make_latent_pictures(model, tokenizers, noise, prompts, steps):
-    """From noise [B, 16, h, w] to scaled latents, by `steps` even steps."""
-    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-        states, pooled = conditions(model, tokenizers, prompts)
-        for step in range(steps):
-            sigma = torch.full((len(noise),), 1 - step / steps)
-            noise = noise - model["transformer"](noise, sigma, states, pooled).float() / steps
-    return noise
-
-
-def make_pairs(work):
-    """pairs.npy [scenes, 16, 16, 16] f16: what noise number i becomes for prompt number i."""
-    plan, path = PLAN["pairs"], work.folder / "pairs.npy"
-    done_path = work.folder / "pairs.json"
-    done = json.loads(done_path.read_text())["done"] if done_path.exists() else 0
-    shape = (plan["scenes"], 16, 16, 16)
-    out = numpy.lib.format.open_memmap(path, "r+" if done else "w+", numpy.float16, shape)
-    model, tokenizers, began = trained_model(work, "flow"), tokens.Tokenizers(work.folder), time.time()
-    for first in range(done, plan["scenes"], plan["batch"]):
-        numbers = range(first, min(first + plan["batch"], plan["scenes"]))
-        noise, prompts = zip(*(pair_source(n) for n in numbers))
-        made = make_latent_pictures(model, tokenizers, torch.stack(noise), prompts, plan["steps"])
-        out[numbers.start:numbers.stop] = made.numpy()
-        done_path.write_text(json.dumps({"done": numbers.stop}))
-        if first // plan["batch"] % 20 == 19:
-            rate = (numbers.stop - done) / (time.time() - began)
-            work.log(stage="pairs", done=numbers.stop, of=plan["scenes"], samples_per_s=round(rate, 1))
-
-
-def pair_source(number):
-    """The noise and the prompt of a pair."""
-    seed = 20_000_000 + number * 50
-    while held_out(sample(seed)[1]):
-        seed += 1
-    return torch.randn((16, 16, 16), generator=torch.Generator().manual_seed(seed)), sample(seed)[1]
-
-
-def train_reflow(work):
-    plan = PLAN["reflow"]
-    model = trained_model(work, "flow")
-    learning = {"transformer": model["transformer"].train().requires_grad_(True)}
-    averaged = copy.deepcopy(learning)
-    tokenizers, pairs = tokens.Tokenizers(work.folder), numpy.load(work.folder / "pairs.npy", mmap_mode="r")
-
-    def loss_of(step):
-        rng = random.Random(step)
-        numbers = [rng.randrange(len(pairs)) for _ in range(plan["batch"])]
-        noise, prompts = zip(*(pair_source(n) for n in numbers))
-        clean = torch.from_numpy(numpy.stack([pairs[n].astype(numpy.float32) for n in numbers]))
-        sigma = torch.tensor(rng.choices(SIGMAS, (2, 1, 1, 1), k=len(numbers)))
-        return flow_loss(model, tokenizers, clean, torch.stack(noise), sigma, prompts)
-
-    optimise(work, "reflow", learning, loss_of, averaged)
 
 
 def main():
@@ -449,8 +414,7 @@ def main():
     if PROCESSES > 1:
         torch.distributed.init_process_group("gloo", timeout=datetime.timedelta(days=1))
     stages = {"tokens": train_tokens, "vae": train_vae, "latents": make_latents, "words": train_words,
-              "flow": train_flow,
-              "pairs": make_pairs, "reflow": train_reflow, "export": export.export}
+              "flow": train_flow, "export": export.export}
     work = Work(sys.argv[1])
     for stage in sys.argv[2:] or stages:
         if stage not in stages:

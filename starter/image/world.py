@@ -10,16 +10,15 @@ import numpy
 from PIL import Image
 
 from kinds import BACKGROUNDS, COLOURS, DARK, KINDS, WHITE
-from scenes import PIXEL_SIDE, SIDE, Scene, Thing, draw_scene, held_out, sample
+from scenes import SIDE, Scene, Thing, draw_scene, held_out, sample
 
 HERE = pathlib.Path(__file__).parent
-# Style, half extent and shift in dots (which look different between two places), and what white is
-# painted with: a white cap before white is hardly seen.
+# Style, half extent, and what white is painted with: a white cap before white is hardly seen.
 GROUND = BACKGROUNDS["white"]
-MANNERS = (("flat", 0.35, 0, WHITE), ("flat", 0.14, 0, WHITE), ("pixel", 0.3, 0, WHITE),
-           ("pixel", 0.27, 0, WHITE), ("pixel", 0.225, 0, WHITE), ("pixel", 0.185, 0, WHITE),
-           ("pixel", 0.17, 0, WHITE), ("pixel", 0.168, 0.25, WHITE), ("flat", 0.35, 0, GROUND),
-           ("flat", 0.14, 0, GROUND), ("pixel", 0.27, 0, GROUND), ("pixel", 0.185, 0, GROUND))
+MANNERS = (("flat", 0.35, WHITE), ("flat", 0.14, WHITE), ("pixel", 0.3, WHITE), ("pixel", 0.27, WHITE),
+           ("pixel", 0.225, WHITE), ("pixel", 0.185, WHITE), ("pixel", 0.17, WHITE),
+           ("flat", 0.35, GROUND), ("flat", 0.14, GROUND), ("pixel", 0.27, GROUND),
+           ("pixel", 0.185, GROUND))
 FIRST, PROMPTS = 30_000_000, 300
 
 
@@ -36,9 +35,8 @@ def questions():
 
 def main():
     rows = []
-    for style, extent, shift, white in MANNERS:
-        centre = 0.5 + shift / PIXEL_SIDE
-        drawn = [draw_scene(Scene([Thing(kind, "red", "medium", centre, centre, extent)], [], "white",
+    for style, extent, white in MANNERS:
+        drawn = [draw_scene(Scene([Thing(kind, "red", "medium", 0.5, 0.5, extent)], [], "white",
                                   style), white) for kind in KINDS]
         rows.append(numpy.concatenate(drawn, axis=1))
     Image.fromarray(numpy.concatenate(rows)).save(HERE / "kinds.png", optimize=True)
