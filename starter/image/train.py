@@ -332,8 +332,8 @@ def flow_loss(model, tokenizers, clean, noise, sigma, prompts, patches):
     loss = functional.mse_loss(flow.float(), noise - clean)
     *seen, chosen = seen.float().split(SEEN, dim=2)
     means = 16 * noise[:, :SEEN[-1]].mean((2, 3))  # as normal as the noise itself
-    pure = sigma == 1
-    loss = loss + 0.1 * functional.mse_loss(chosen[pure], means[pure, None].expand_as(chosen[pure]))
+    pure, off = sigma == 1, (chosen - means[:, None]).square().mean((1, 2))
+    loss = loss + 0.1 * (off * pure).sum() / pure.sum().clamp(min=1)
     for logits, wanted in zip(seen, zip(*patches)):
         loss = loss + 0.1 * functional.cross_entropy(logits.flatten(0, 1),
                                                      torch.tensor(wanted).flatten())
