@@ -88,7 +88,7 @@ test('events go on from a number, and end with the end', async (t) => {
   const first = await openEvents(daemon, { topics: ['job'] });
   await first.next(({ type }) => type === 'hello_reply');
   const job = await start(daemon, { ...LONG, prompt_tokens: 16, generated_tokens: 4 });
-  const seen = await first.next(({ job }) => job?.progress.stage === 'measuring');
+  const seen = await first.next(({ job }) => job?.state === 'running');
   await first.close();
   await inState(daemon, job.id, 'completed', 'failed');
   const second = await openEvents(daemon, { topics: ['job'], resume_after: seen.sequence });
