@@ -1,6 +1,6 @@
 // A daemon in a home of its own, for as long as `body(daemon)` runs: with these sample models, or
 // with those of `folder`.
-import { Home, listening, spawnDaemon, warm } from '../tests/e2e/harness.mjs';
+import { Home, WITH_STARTERS, listening, spawnDaemon, warm } from '../tests/e2e/harness.mjs';
 
 export async function with_daemon({ models = [], folder, args = [], env = {} }, body) {
   const home = new Home();
@@ -18,5 +18,4 @@ export async function with_daemon({ models = [], folder, args = [], env = {} }, 
 }
 
 // With the models that come with ingle instead.
-export const with_starters = (body) =>
-  with_daemon({ env: { INGLE_MODELS_STARTER: 'true' } }, body);
+export const with_starters = (body) => with_daemon(WITH_STARTERS, body);

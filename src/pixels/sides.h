@@ -14,8 +14,8 @@ struct Sides {
   bool operator==(const Sides&) const = default;
 };
 
-// Of a PNG, JPEG or WebP; nothing when it is none, or its header is cut: what
-// decodes it says what is wrong with it. They may be anything a header can say, zero too.
+// Of a PNG, JPEG or WebP; nothing when it is none, or its header is cut: what decodes it says what
+// is wrong with it. They may be anything a header can say, zero too.
 std::optional<Sides> sides_of(std::string_view bytes);
 
 }  // namespace ingle::pixels

@@ -128,6 +128,9 @@ export function environment(home, more = {}) {
   return { ...out, ...more };
 }
 
+// For startDaemon and spawnDaemon: the models that come with ingle are there, too.
+export const WITH_STARTERS = { env: { INGLE_MODELS_STARTER: 'true' } };
+
 export class Daemon {
   constructor(home, child) {
     this.home = home;

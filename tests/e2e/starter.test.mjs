@@ -9,12 +9,11 @@ import { test } from 'node:test';
 
 import { facts_of } from '../../starter/text/facts.mjs';
 import { holds, lies_finder } from '../../starter/text/truth.mjs';
-import { INGLE, TOP, ingle, startDaemon } from './harness.mjs';
+import { INGLE, TOP, WITH_STARTERS, ingle, startDaemon } from './harness.mjs';
 
 const { facts: questions, json: objects } = JSON.parse(
   readFileSync(join(TOP, 'starter/text/questions.json'), 'utf8'),
 );
-const WITH_STARTER = { env: { INGLE_MODELS_STARTER: 'true' } };
 
 const WEATHER = { name: 'get_weather', description: 'Weather of a city' };
 
@@ -31,7 +30,7 @@ const ask = async (daemon, content, more = {}) => {
 };
 
 test('25 questions about ingle are answered with the fact, and with nothing untrue', async (t) => {
-  const daemon = await startDaemon(t, WITH_STARTER);
+  const daemon = await startDaemon(t, WITH_STARTERS);
   const lies_in = lies_finder(facts_of(INGLE));
   const missed = [];
   for (const { question, must } of questions.filter((_, i) => i % 8 === 0).slice(0, 25)) {
@@ -39,11 +38,11 @@ test('25 questions about ingle are answered with the fact, and with nothing untr
     assert.deepEqual(lies_in(content), [], `'${question}' is answered '${content}'`);
     if (!holds(content, must)) missed.push({ question, must, content });
   }
-  assert.ok(missed.length <= 3, JSON.stringify(missed, null, 1));
+  assert.ok(missed.length <= 2, JSON.stringify(missed, null, 1));
 });
 
 test('JSON without a grammar, and a tool that is offered', async (t) => {
-  const daemon = await startDaemon(t, WITH_STARTER);
+  const daemon = await startDaemon(t, WITH_STARTERS);
   const failed = [];
   for (const { question } of objects.slice(0, 20)) {
     const { content } = await ask(daemon, question);
@@ -63,7 +62,7 @@ test('JSON without a grammar, and a tool that is offered', async (t) => {
 });
 
 test('they are listed as starters, not among the models of the user', async (t) => {
-  const daemon = await startDaemon(t, WITH_STARTER);
+  const daemon = await startDaemon(t, WITH_STARTERS);
   const { models, folders } = (await daemon.get('/api/v1/models')).body;
   assert.deepEqual(models.map(({ id, source, state }) => ({ id, source, state })), [
     { id: 'starter', source: 'starter', state: 'usable' },

@@ -6,12 +6,10 @@ import { test } from 'node:test';
 
 import { different_share, draw } from '../../starter/image/draw.mjs';
 import { mistakes, world } from '../../starter/image/reader.mjs';
-import { startDaemon } from './harness.mjs';
-
-const WITH_STARTER = { env: { INGLE_MODELS_STARTER: 'true' } };
+import { WITH_STARTERS, startDaemon } from './harness.mjs';
 
 test('pictures show what they were asked for, and seeds differ', async (t) => {
-  const daemon = await startDaemon(t, WITH_STARTER);
+  const daemon = await startDaemon(t, WITH_STARTERS);
   const wrong = [];
   const asked = world.prompts.filter((_, i) => i % 12 === 0);
   for (const one of asked) {
